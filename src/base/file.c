@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* file: thin over POSIX; each failure names the path and the system's own reason. */
+#include "base/file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WRITER_BYTES = 1 << 20 };
+
+static const uint8_t nothing[1];
+
+static bt_status fail_errno(const char *what, const char *path)
+{
+    int code = errno;
+    return bt_fail(code == ENOENT || code == ENOTDIR ? BT_NOTFOUND : BT_IO, "%s '%s': %s", what, path,
+                   strerror(code));
+}
+
+static bt_status open_regular(const char *path, int *ret_fd, size_t *ret_len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return fail_errno("cannot open", path);
+    struct stat s;
+    bt_status st = BT_OK;
+    if (fstat(fd, &s))
+        st = fail_errno("cannot stat", path);
+    else if (!S_ISREG(s.st_mode))
+        st = bt_fail(BT_INVALID, "'%s' is %s, not a regular file", path,
+                     S_ISDIR(s.st_mode) ? "a directory" : "something else");
+    if (st != BT_OK) {
+        close(fd);
+        return st;
+    }
+    *ret_fd = fd;
+    *ret_len = (size_t)s.st_size;
+    return BT_OK;
+}
+
+bt_status bt_file_map(bt_file *file, const char *path)
+{
+    int fd;
+    size_t len;
+    BT_TRY(open_regular(path, &fd, &len));
+    void *bytes = len ? mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0) : (void *)nothing;
+    bt_status st = bytes == MAP_FAILED ? fail_errno("cannot map", path) : BT_OK;
+    close(fd);
+    if (st == BT_OK) *file = (bt_file){.bytes = bytes, .len = len};
+    return st;
+}
+
+void bt_file_unmap(bt_file *file)
+{
+    if (file->bytes && file->bytes != nothing) munmap((void *)file->bytes, file->len);
+    *file = (bt_file){0};
+}
+
+bt_status bt_file_read(const char *path, size_t len_max, bt_buf *ret_bytes)
+{
+    bt_file file;
+    BT_TRY(bt_file_map(&file, path));
+    bt_status st = BT_OK;
+    if (file.len > len_max)
+        st = bt_fail(BT_LIMIT, "'%s' has %zu bytes, at most %zu", path, file.len, len_max);
+    else
+        st = bt_buf_add(ret_bytes, file.bytes, file.len);
+    bt_file_unmap(&file);
+    return st;
+}
+
+bool bt_file_exists(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+bool bt_file_is_dir(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
+bt_status bt_path_join(bt_buf *ret_path, const char *dir, const char *name)
+{
+    size_t n = strlen(dir);
+    return bt_buf_format(ret_path, "%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+}
+
+bt_status bt_writer_open(bt_writer *w, const char *path)
+{
+    bt_buf name = {0}, temp = {0};
+    bt_status st;
+    *w = (bt_writer){.fd = -1};
+    if ((st = bt_buf_text(&name, path)) || (st = bt_buf_format(&temp, "%s.%ld.part", path, (long)getpid())) ||
+        (st = bt_alloc((void **)&w->pending, WRITER_BYTES, BT_MEM_MISC)))
+        goto fail;
+    w->path = name.data;
+    w->temp = temp.data;
+    w->fd = open(w->temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (w->fd >= 0) return BT_OK;
+    st = fail_errno("cannot create", path);
+    bt_writer_abort(w);
+    return st;
+fail:
+    bt_buf_done(&name);
+    bt_buf_done(&temp);
+    return st;
+}
+
+static bt_status flush(bt_writer *w)
+{
+    for (size_t done = 0; done < w->n_pending;) {
+        ssize_t n = write(w->fd, w->pending + done, w->n_pending - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail_errno("cannot write", w->path);
+        done += (size_t)n;
+    }
+    w->n_pending = 0;
+    return BT_OK;
+}
+
+bt_status bt_writer_add(bt_writer *w, const void *bytes, size_t len)
+{
+    const uint8_t *from = bytes;
+    w->at += len;
+    while (len) {
+        size_t room = WRITER_BYTES - w->n_pending, n = len < room ? len : room;
+        memcpy(w->pending + w->n_pending, from, n);
+        w->n_pending += n;
+        from += n;
+        len -= n;
+        if (w->n_pending == WRITER_BYTES) BT_TRY(flush(w));
+    }
+    return BT_OK;
+}
+
+bt_status bt_writer_align(bt_writer *w, size_t unit)
+{
+    static const uint8_t zero[4096];
+    for (size_t gap = (unit - w->at % unit) % unit; gap;) {
+        size_t n = gap < sizeof zero ? gap : sizeof zero;
+        BT_TRY(bt_writer_add(w, zero, n));
+        gap -= n;
+    }
+    return BT_OK;
+}
+
+static void free_writer(bt_writer *w)
+{
+    if (w->fd >= 0) close(w->fd);
+    bt_free(w->path);
+    bt_free(w->temp);
+    bt_free(w->pending);
+    *w = (bt_writer){.fd = -1};
+}
+
+bt_status bt_writer_commit(bt_writer *w)
+{
+    bt_status st = flush(w);
+    if (st == BT_OK && fsync(w->fd)) st = fail_errno("cannot sync", w->path);
+    if (st == BT_OK && rename(w->temp, w->path)) st = fail_errno("cannot rename to", w->path);
+    if (st != BT_OK) {
+        bt_writer_abort(w);
+        return st;
+    }
+    free_writer(w);
+    return BT_OK;
+}
+
+void bt_writer_abort(bt_writer *w)
+{
+    if (w->fd >= 0) unlink(w->temp);
+    free_writer(w);
+}
