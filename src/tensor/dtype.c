@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/* dtype: everything here is expanded from BT_DTYPE_LIST. */
+#include "tensor/dtype.h"
+#include "base/bits.h"
+#include <string.h>
+#include <strings.h>
+
+static const struct {
+    const char *name;
+    int64_t block, block_bytes;
+    int gguf_id;
+} rows[] = {
+#define ROW(upper, lower, elements, bytes, gguf) {#lower, elements, bytes, gguf},
+    BT_DTYPE_LIST(ROW)
+#undef ROW
+};
+
+const char *bt_dtype_name(bt_dtype dtype)
+{
+    return (unsigned)dtype < BT_DTYPE_COUNT ? rows[dtype].name : "unknown";
+}
+
+int64_t bt_dtype_block(bt_dtype dtype) { return rows[dtype].block; }
+int64_t bt_dtype_block_bytes(bt_dtype dtype) { return rows[dtype].block_bytes; }
+bool bt_dtype_is_quantised(bt_dtype dtype) { return rows[dtype].block > 1; }
+int bt_dtype_gguf_id(bt_dtype dtype) { return rows[dtype].gguf_id; }
+
+bt_status bt_dtype_parse(const char *name, bt_dtype *ret_dtype)
+{
+    for (int i = 0; i < BT_DTYPE_COUNT; i++)
+        if (!strcasecmp(name, rows[i].name)) {
+            *ret_dtype = (bt_dtype)i;
+            return BT_OK;
+        }
+    return bt_fail(BT_INVALID, "element type '%s' is unknown; one of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, "
+                               "q5_1, q4_k, q5_k, q6_k", name);
+}
+
+bt_status bt_dtype_from_gguf(uint32_t id, bt_dtype *ret_dtype)
+{
+    for (int i = 0; i < BT_DTYPE_COUNT; i++)
+        if (rows[i].gguf_id >= 0 && (uint32_t)rows[i].gguf_id == id) {
+            *ret_dtype = (bt_dtype)i;
+            return BT_OK;
+        }
+    return bt_fail(BT_UNSUPPORTED, "GGUF element type %u is not supported", id);
+}
+
+int64_t bt_row_bytes(bt_dtype dtype, int64_t n)
+{
+    assert(n % rows[dtype].block == 0);
+    return n / rows[dtype].block * rows[dtype].block_bytes;
+}
+
+bt_desc bt_desc_1d(bt_dtype dtype, int64_t n)
+{
+    return (bt_desc){.dtype = dtype, .n_dim = 1, .dim = {n}};
+}
+
+bt_desc bt_desc_2d(bt_dtype dtype, int64_t n_row, int64_t n_col)
+{
+    return (bt_desc){.dtype = dtype, .n_dim = 2, .dim = {n_row, n_col}};
+}
+
+bt_desc bt_desc_3d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2)
+{
+    return (bt_desc){.dtype = dtype, .n_dim = 3, .dim = {d0, d1, d2}};
+}
+
+bt_desc bt_desc_4d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2, int64_t d3)
+{
+    return (bt_desc){.dtype = dtype, .n_dim = 4, .dim = {d0, d1, d2, d3}};
+}
+
+int64_t bt_desc_count(const bt_desc *desc)
+{
+    int64_t n = 1;
+    for (int i = 0; i < desc->n_dim; i++) n *= desc->dim[i];
+    return n;
+}
+
+int64_t bt_desc_bytes(const bt_desc *desc)
+{
+    assert(desc->layout == BT_ROWS && desc->n_dim >= 1);
+    int64_t row = desc->dim[desc->n_dim - 1];
+    return row ? bt_desc_count(desc) / row * bt_row_bytes(desc->dtype, row) : 0;
+}
+
+bool bt_desc_equal(const bt_desc *a, const bt_desc *b)
+{
+    return a->dtype == b->dtype && a->layout == b->layout && a->n_dim == b->n_dim &&
+           !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->n_dim);
+}
+
+bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes)
+{
+    int64_t block = bt_dtype_block(desc->dtype), last = desc->dim[desc->n_dim - 1];
+    uint64_t n = 1;
+    for (int i = 0; i < desc->n_dim; i++) {
+        BT_FAIL_IF(desc->dim[i] <= 0, FORMAT, "dimension %d is %lld, must be positive", i, (long long)desc->dim[i]);
+        BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)desc->dim[i], &n), FORMAT, "the number of elements overflows");
+    }
+    BT_FAIL_IF(last % block, FORMAT, "rows of %lld elements, must be a multiple of %lld for %s", (long long)last,
+               (long long)block, bt_dtype_name(desc->dtype));
+    n /= (uint64_t)block;
+    BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)bt_dtype_block_bytes(desc->dtype), &n) || n > INT64_MAX, FORMAT,
+               "the number of bytes overflows");
+    *ret_bytes = n;
+    return BT_OK;
+}
