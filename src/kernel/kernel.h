@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/* kernel: the argument blocks and the one list of kernels.
+ *
+ * A kernel is a pure function void f(const void *args, int64_t begin, int64_t end) over items
+ * [begin, end): it allocates nothing, cannot fail, starts no thread and keeps no state. What an item
+ * is stands at each block below. Every output element belongs to one item and is computed by one
+ * fixed sequence of operations that depends neither on the range nor on how many rows (tokens) the
+ * block holds: that is how the same request gets the same bits whatever runs beside it.
+ *
+ * Names: bt_<slot>_<isa>. At start each slot holds its _ref version (scalar, double sums); the table
+ * then climbs with the CPU (table.c). f32 unless said otherwise. Pointers may be unaligned unless a
+ * line says aligned. Strides are in elements of the array they belong to.
+ */
+#pragma once
+#include "baton/tensor.h"
+
+/* ---- weight panels -------------------------------------------------------------------------
+ *
+ * A weight matrix W [n_row, n_col] (n_row outputs, n_col inputs) is packed once, at load, into
+ * panels of 16 rows, so that the 16 lanes of a vector are 16 outputs and nothing is ever summed
+ * across lanes. One layout serves every M and every instruction set, in one order of K. Rows past
+ * n_row and, for the float types, nothing else are zero padding.
+ *
+ *   f32 f16 bf16   panel: [n_col][16] elements. bf16 in pairs: [n_col/2 rounded up][16][2], pad 0.
+ *   quantised      panel: for each block of 32 columns, "block bytes" then "scales", see panel.h
+ *
+ * Every panel starts at a multiple of 64 bytes.
+ */
+enum { BT_PANEL_ROWS = 16, BT_ACT_BLOCK = 32 };
+
+int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col);                        // one panel, a multiple of 64
+int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col);        // the whole matrix
+
+/* pack: item = one panel. Reads rows in their file format, writes panels. */
+typedef struct bt_pack_args {
+    const void *rows;        // [n_row] rows of row_bytes each, dtype's file format, unaligned
+    void *panels;            // bt_panels_bytes; 64-byte aligned
+    int64_t n_row, n_col;    // n_col a multiple of the dtype's block
+    int64_t row_bytes;
+    bt_dtype dtype;
+} bt_pack_args;
+
+/* ---- activations quantised for integer products ----------------------------------------------
+ * Each row of n_col values is cut into blocks of 32 (the last one padded with zeros):
+ *   scale = max|x| / 127,  q = round_to_nearest_even(x / scale),  sum = the sum of the block's q.
+ * A block of zeros has scale 0; a block that holds NaN or an infinity has scale NaN and q 0, so that
+ * the product is NaN as it is for float weights. */
+typedef struct bt_act {
+    int8_t *q;               // [n_row, n_block * 32]; 64-byte aligned
+    float *scale;            // [n_row, n_block]
+    int32_t *sum;            // [n_row, n_block]
+} bt_act;
+
+/* act_quant: item = one row. */
+typedef struct bt_act_quant_args {
+    const float *x;          // [n_row, n_col], row stride x_stride
+    bt_act out;
+    int64_t n_col, n_block;  // n_block = ceil(n_col / 32)
+    int64_t x_stride;
+} bt_act_quant_args;
+
+/* ---- gemm_<weight type>: out[m][n] = residual[m][n] + bias[n] + sum_k a[m][k] * w[n][k] --------
+ * item = one panel (16 outputs) for all rows m. The sum over k runs in ascending order in one f32
+ * accumulator an output (float weights: fma; quantised: exact integer sums inside a block of 32, or
+ * of 16 where the format scales by 16, then one fma of the scaled block into the accumulator; the
+ * offset of unsigned storage is taken out in integers). bias and residual are added once, at the end:
+ * (acc + bias) + residual. */
+typedef struct bt_gemm_args {
+    const float *a;          // [n_m, n_col], row stride a_stride; float weight types
+    bt_act act;              // quantised weight types (a is then NULL)
+    const void *panels;      // packed weights
+    const float *bias;       // [n_row] or NULL
+    const float *residual;   // [n_m, n_row], row stride out_stride, or NULL; may be `out`
+    float *out;              // [n_m, n_row], row stride out_stride
+    int64_t n_m, n_row, n_col;
+    int64_t a_stride, out_stride;
+} bt_gemm_args;
+
+/* ---- embed: out[t] = row ids[t] of the table; item = one token -------------------------------- */
+typedef struct bt_embed_args {
+    const void *table;       // [n_vocab] rows in file format (BT_ROWS)
+    const int32_t *ids;      // [n_tok]; 0 <= id < n_vocab is the caller's duty; outside gives a row of 0
+    float *out;              // [n_tok, d]
+    int64_t n_vocab, d;
+    int64_t row_bytes;
+    bt_dtype dtype;
+} bt_embed_args;
+
+/* ---- rmsnorm: out[t] = x[t] / sqrt(mean(x[t]^2) + eps) * weight; item = one row --------------- */
+typedef struct bt_rmsnorm_args {
+    const float *x;          // [n_row, d], row stride x_stride
+    const float *weight;     // [d]
+    float *out;              // [n_row, d], row stride out_stride; may be x
+    int64_t d, x_stride, out_stride;
+    float eps;
+} bt_rmsnorm_args;
+
+/* ---- gather: out[i] = x[rows[i]]; item = one output row ---------------------------------------- */
+typedef struct bt_gather_args {
+    const float *x;          // [n_tok, d]
+    const int32_t *rows;     // [n_out], 0 <= row < n_tok
+    float *out;              // [n_out, d]
+    int64_t d;
+} bt_gather_args;
+
+/* ---- swiglu: out[t][j] = silu(gate[t][j]) * up[t][j]; item = 64 columns of one row -------------
+ * Items count row by row: item = t * ceil(d / 64) + j / 64. silu(x) = x / (1 + exp(-x)). */
+typedef struct bt_swiglu_args {
+    const float *gate_up;    // [n_tok, 2 * d]: gate in [0, d), up in [d, 2d)
+    float *out;              // [n_tok, d]
+    int64_t n_tok, d;
+} bt_swiglu_args;
+
+/* ---- rope_angles: cos and sin of pos * freq for each token; item = one token --------------------
+ * Computed once a step and shared by all layers. In double, rounded once to f32; multiplied by
+ * `magnitude` (YaRN's attention scaling; 1 otherwise). */
+typedef struct bt_rope_angles_args {
+    const int32_t *pos;      // [n_tok]
+    const float *freq;       // [n_pair] radians a position
+    float *out;              // [n_tok, n_pair, 2]: cos, sin
+    int64_t n_pair;
+    float magnitude;
+} bt_rope_angles_args;
+
+/* ---- the paged KV pool of one layer --------------------------------------------------------------
+ * A page holds page_len tokens for every KV head. Keys lie transposed, so that the lanes of a vector
+ * are tokens and scores need no sum across lanes; values lie token by token.
+ *
+ *   k  [n_page, n_kv, d_head, page_len]      v  [n_page, n_kv, page_len, d_head]
+ *
+ * A flat slot number is page_id * page_len + offset in the page. page_len is 16, 32 or 64. */
+typedef struct bt_kv_pool {
+    void *k, *v;             // 64-byte aligned
+    bt_dtype dtype;          // f32, f16 or bf16
+    int32_t page_len;
+    int32_t n_kv, d_head;
+} bt_kv_pool;
+
+/* ---- rope_kv: rotate q and k, write k and v to the pool; item = one token -----------------------
+ * Optional per-head RMSNorm of q and k before the rotation (Qwen3). The first 2 * n_pair elements of
+ * a head are rotated; the rest pass. Interleaved pairs are (2i, 2i+1), half pairs (i, i + n_pair). */
+typedef struct bt_rope_kv_args {
+    const float *qkv;        // [n_tok, (n_head + 2 * n_kv) * d_head]: q heads, k heads, v heads
+    const float *angles;     // [n_tok, n_pair, 2]
+    const int64_t *slot;     // [n_tok] flat slot numbers
+    const float *q_norm;     // [d_head] or NULL
+    const float *k_norm;     // [d_head] or NULL
+    float *q;                // [n_tok, n_head * d_head]
+    bt_kv_pool pool;
+    int32_t n_head, n_pair;
+    float norm_eps;
+    int32_t interleaved;     // 1: pairs (2i, 2i+1); 0: pairs (i, i + n_pair)
+} bt_rope_kv_args;
+
+/* ---- attn: out[t] = softmax(scale * q[t] K^T) V over the pages of t's sequence --------------------
+ * item = one KV head for one group of BT_ATTN_GROUP consecutive tokens of the batch:
+ * item = (t / BT_ATTN_GROUP) * n_kv + head. A group may span sequences; rows never mix.
+ * Token t sees positions max(0, pos - window + 1) .. pos of its sequence (window 0: all of them).
+ * KV is walked in blocks of 16 positions aligned to multiples of 16, ascending from the block that
+ * holds the first visible position, with an online softmax per query row (Dao 2022, sec. 3.1): the
+ * arithmetic of a row does not depend on the group. Entries of the table past the position are not read;
+ * slots past it may hold anything, NaN included, and do not matter. */
+enum { BT_ATTN_GROUP = 16 };
+typedef struct bt_attn_args {
+    const float *q;          // [n_tok, n_head * d_head]
+    float *out;              // [n_tok, n_head * d_head]; may not alias q
+    const int32_t *pos;      // [n_tok] position of each token in its sequence
+    const int32_t *seq;      // [n_tok] row of `table`
+    const int32_t *table;    // [n_seq, n_page_max] page ids
+    bt_kv_pool pool;
+    int64_t n_tok;
+    int64_t n_page_max;
+    int32_t n_head;          // a multiple of pool.n_kv
+    int32_t window;          // tokens, 0: none
+    float scale;
+} bt_attn_args;
+
+/* The one list of kernels: X(slot, argument block). */
+#define BT_KERNEL_LIST(X)                                                                          \
+    X(pack, bt_pack_args)                                                                          \
+    X(act_quant, bt_act_quant_args)                                                                \
+    X(gemm_f32, bt_gemm_args)                                                                      \
+    X(gemm_f16, bt_gemm_args)                                                                      \
+    X(gemm_bf16, bt_gemm_args)                                                                     \
+    X(gemm_q8_0, bt_gemm_args)                                                                     \
+    X(gemm_q4_0, bt_gemm_args)                                                                     \
+    X(gemm_q4_1, bt_gemm_args)                                                                     \
+    X(gemm_q5_0, bt_gemm_args)                                                                     \
+    X(gemm_q5_1, bt_gemm_args)                                                                     \
+    X(gemm_q4_k, bt_gemm_args)                                                                     \
+    X(gemm_q5_k, bt_gemm_args)                                                                     \
+    X(gemm_q6_k, bt_gemm_args)                                                                     \
+    X(embed, bt_embed_args)                                                                        \
+    X(rmsnorm, bt_rmsnorm_args)                                                                    \
+    X(gather, bt_gather_args)                                                                      \
+    X(swiglu, bt_swiglu_args)                                                                      \
+    X(rope_angles, bt_rope_angles_args)                                                            \
+    X(rope_kv, bt_rope_kv_args)                                                                    \
+    X(attn, bt_attn_args)
+
+typedef enum bt_slot {
+#define BT_SLOT_ENUM(slot, args) BT_SLOT_##slot,
+    BT_KERNEL_LIST(BT_SLOT_ENUM)
+#undef BT_SLOT_ENUM
+        BT_SLOT_COUNT
+} bt_slot;
