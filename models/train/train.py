@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train the bundled story model on two CPU cores within a given time.
+
+The learning rate follows the clock: it warms up, stays, and falls to zero over the last part of
+--minutes, so that a busy machine sees fewer tokens but always ends with a finished model. With
+--steps it follows the step count instead, which makes two runs alike. The result is one file,
+<out>/model.pt, with weights and configuration; export.py makes the GGUF of it.
+"""
+import argparse
+import math
+import random
+import time
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+
+from model import Config, Llama
+from muon import Muon
+from rows import BOS, IGNORE, row_stream, split_rows
+from score import held_out_sets, score
+from text import read_fables, read_stories, split_held_out
+
+WARM = 0.02  # share of the run in which the rate rises
+FALL = 0.6  # share at the end in which it falls to zero
+
+
+def rate(progress):
+    """Factor on the learning rates at progress 0..1."""
+    return max(0.0, min(progress / WARM, 1.0, (1 - progress) / FALL))
+
+
+def make_optimizers(model):
+    """Muon for the matrices inside the layers, AdamW for the embedding and the norms."""
+    inner = [p for p in model.layers.parameters() if p.ndim == 2]
+    norms = [p for p in model.parameters() if p.ndim == 1]
+    adam = torch.optim.AdamW(
+        [dict(params=[model.embed_tokens.weight], lr=4e-3), dict(params=norms, lr=4e-3)],
+        betas=(0.9, 0.95), weight_decay=0.0)
+    optimizers = [Muon(inner, lr=0.02, weight_decay=0.1), adam]
+    for group in (g for o in optimizers for g in o.param_groups):
+        group["lr_full"] = group["lr"]
+    return optimizers
+
+
+def train_step(loss_of, optimizers, batches, factor):
+    """One update from the summed gradients of batches; returns the mean loss per token."""
+    n_target = sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
+    total = 0.0
+    for batch in batches:
+        loss = loss_of(*batch) / n_target
+        loss.backward()
+        total += loss.item()
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["lr_full"] * factor
+        optimizer.step()
+        optimizer.zero_grad()
+    return total
+
+
+class Run:
+    """Where a run stands; saved and loaded with the model so that it can be taken up again."""
+
+    def __init__(self, args, model, optimizers):
+        self.args, self.model, self.optimizers = args, model, optimizers
+        self.path = Path(args.out) / "model.pt"
+        self.step = self.n_tok = 0
+        self.spent_s = 0.0
+        if args.resume and self.path.exists():
+            self.load()
+
+    def progress(self):
+        if self.args.steps:
+            return self.step / self.args.steps
+        return self.spent_s / (60 * self.args.minutes)
+
+    def save(self):
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        torch.save(dict(config=asdict(self.model.cfg), weights=self.model.state_dict(),
+                        optimizers=[o.state_dict() for o in self.optimizers],
+                        step=self.step, n_tok=self.n_tok, spent_s=self.spent_s), part)
+        part.replace(self.path)
+
+    def load(self):
+        saved = torch.load(self.path, weights_only=True)
+        self.model.load_state_dict(saved["weights"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"]):
+            optimizer.load_state_dict(state)
+        self.step, self.n_tok, self.spent_s = saved["step"], saved["n_tok"], saved["spent_s"]
+
+
+def train(run, rows, bos, on_check):
+    """Steps until the run's time or step count is used up; on_check every --check-minutes."""
+    args, model = run.args, run.model
+
+    @torch.compile
+    def loss_of(inputs, targets, mask):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = model(inputs, mask)
+        return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(),
+                               ignore_index=IGNORE, reduction="sum")
+
+    smooth, checked_s, start = None, run.spent_s, time.monotonic() - run.spent_s
+    while run.progress() < 1:
+        batches = [split_rows(list(islice(rows, args.rows)), bos) for _ in range(args.parts)]
+        loss = train_step(loss_of, run.optimizers, batches, rate(run.progress()))
+        if not math.isfinite(loss):
+            raise SystemExit(f"loss is {loss} at step {run.step}")
+        smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
+        run.step += 1
+        run.n_tok += sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
+        run.spent_s = time.monotonic() - start
+        if run.step % 20 == 0:
+            print(f"step {run.step} done {run.progress():.3f} tokens {run.n_tok} loss {smooth:.3f} "
+                  f"tok/s {run.n_tok / run.spent_s:.0f}", flush=True)
+        if run.spent_s - checked_s > 60 * args.check_minutes:
+            on_check()
+            checked_s = run.spent_s
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    args.add_argument("--data", required=True, help="folder that holds text/ and chat-data/")
+    args.add_argument("--tokenizer", default="tokenizer.json")
+    args.add_argument("--out", default="run")
+    args.add_argument("--minutes", type=float, default=75)
+    args.add_argument("--steps", type=int, default=0, help="follow the step count, not the clock")
+    args.add_argument("--check-minutes", type=float, default=5, help="between saves")
+    args.add_argument("--threads", type=int, default=2)
+    args.add_argument("--rows", type=int, default=4, help="rows of n_ctx tokens at a time")
+    args.add_argument("--parts", type=int, default=3, help="times --rows per update")
+    args.add_argument("--seed", type=int, default=0)
+    args.add_argument("--resume", action="store_true")
+    args = args.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(args.seed)
+    tokenizer = Tokenizer.from_file(args.tokenizer)
+    docs = read_stories(args.data) + read_fables(args.data)
+    docs, held = split_held_out(docs, random.Random(0))
+    sets = held_out_sets(held)
+    model = Llama(Config(n_vocab=tokenizer.get_vocab_size()))
+    run = Run(args, model, make_optimizers(model))
+    print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(docs)} documents", flush=True)
+
+    def check():
+        run.save()
+        losses = {name: score(model, texts, tokenizer)["nats_per_token"] for name, texts in sets.items()}
+        print("held out", {name: round(loss, 4) for name, loss in losses.items()}, flush=True)
+
+    rows = row_stream(docs, tokenizer, model.cfg.n_ctx, args.seed + run.step)
+    train(run, rows, tokenizer.token_to_id(BOS), check)
+    check()
+
+
+if __name__ == "__main__":
+    main()
