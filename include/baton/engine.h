@@ -33,13 +33,14 @@ typedef struct bt_engine_config {
     const char *model;          /* GGUF file, Hugging Face directory, or "synth:SHAPE:TYPE" */
     const char *cpu_level;      /* cap: "ref", "avx2", "avx512", ...; NULL: $BATON_CPU, else the best */
     int32_t n_thread;           /* worker threads, 1..256; default: one a processor */
-    int32_t n_ctx;              /* tokens a request may hold (prompt + output); default: the model's, at most 8192 */
+    int32_t n_ctx;              /* tokens a request may hold, prompt + output; default: the model's,
+                                 * at most 8192 */
     int32_t n_seq_max;          /* requests running at once, 1..1024; default 16 */
     int32_t n_queue_max;        /* requests waiting beyond those, default 256; then submit answers BUSY */
     int32_t n_tok_step_max;     /* tokens in one step, default 512 */
     int32_t n_chunk;            /* prompt tokens of one request in one step, default 256 */
     int32_t page_len;           /* tokens a KV page: 16, 32 or 64; default 32 */
-    int64_t n_kv_token;         /* tokens in the KV pool, over all requests; default: what n_seq_max requests of
+    int64_t n_kv_token;         /* tokens in the KV pool, all requests; default: what n_seq_max requests of
                                  * n_ctx need, capped at half of the free memory, at least one of n_ctx */
     bt_dtype kv_dtype;          /* BT_F32 (0, the default), BT_F16 or BT_BF16 */
     bt_progress_fn progress;    /* called while loading; may be NULL */
@@ -85,14 +86,15 @@ typedef void (*bt_logits_fn)(void *ctx, int32_t pos, const float *logits, int32_
 typedef struct bt_request_params {
     const int32_t *ids;         /* the prompt, [n_id], every id in the vocabulary */
     int32_t n_id;               /* 1 <= n_id <= n_ctx */
-    int32_t max_tokens;         /* tokens to generate at most; 0 only reads the prompt; -1 (default): to n_ctx */
+    int32_t max_tokens;         /* tokens to generate at most; 0 only reads the prompt; -1 (default): n_ctx */
     int32_t min_tokens;         /* no end of generation before so many; default 0 */
     bool ignore_eos;            /* end-of-generation tokens do not end it (they are forbidden instead) */
 
     /* sampling, applied in this order: bias, penalties, temperature, top-k, typical, top-p, min-p */
     const bt_logit_bias *logit_bias;
     int32_t n_logit_bias;
-    float repetition_penalty;   /* > 0; 1 (default) is off. Divides positive, multiplies negative logits of seen tokens */
+    float repetition_penalty;   /* > 0; 1 (default) is off. Divides positive, multiplies negative
+                                 * logits of seen tokens */
     float presence_penalty, frequency_penalty;   /* -2..2 over generated tokens; 0 is off */
     int32_t penalty_last_n;     /* tokens the repetition penalty looks back; -1 (default): all */
     float temperature;          /* >= 0; 0 (default) is greedy */

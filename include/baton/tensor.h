@@ -62,7 +62,7 @@ BT_API const char *bt_dtype_name(bt_dtype dtype);              /* "q4_k"; "unkno
 BT_API int64_t bt_dtype_block(bt_dtype dtype);                 /* elements a block, >= 1 */
 BT_API int64_t bt_dtype_block_bytes(bt_dtype dtype);
 BT_API bool bt_dtype_is_quantised(bt_dtype dtype);             /* more than one element a block */
-BT_API BT_CHECKED bt_status bt_dtype_parse(const char *name, bt_dtype *ret_dtype); /* any case; "q4_K", "F16" */
+BT_API BT_CHECKED bt_status bt_dtype_parse(const char *name, bt_dtype *ret_dtype); /* any case */
 
 /* Bytes of one row of n elements; n must be a multiple of the block. */
 BT_API int64_t bt_row_bytes(bt_dtype dtype, int64_t n);

@@ -71,7 +71,8 @@ BT_API bool bt_tokenizer_adds_bos(const bt_tokenizer *tokenizer);   /* BT_ENCODE
 BT_API bool bt_tokenizer_adds_eos(const bt_tokenizer *tokenizer);   /* BT_ENCODE_BOS puts eos last */
 
 BT_API const char *bt_tokenizer_chat_template(const bt_tokenizer *tokenizer);   /* Jinja text, NULL if none */
-BT_API const char *bt_tokenizer_kind(const bt_tokenizer *tokenizer);   /* "bpe", "byte-level bpe", "spm", "unigram" */
+/* "bpe", "byte-level bpe", "spm" or "unigram". */
+BT_API const char *bt_tokenizer_kind(const bt_tokenizer *tokenizer);
 
 /* A streaming decoder in the caller's storage; no call allocates. All fields are private. */
 typedef struct bt_detok {
@@ -89,7 +90,8 @@ BT_API void bt_detok_init(bt_detok *detok, const bt_tokenizer *tokenizer, unsign
  * UTF-8 become U+FFFD, one for each maximal malformed part. The text is valid until the next call.
  *
  * Errors   INVALID: id outside the vocabulary. */
-BT_API BT_CHECKED bt_status bt_detok_push(bt_detok *detok, int32_t id, const char **ret_text, size_t *ret_len);
+BT_API BT_CHECKED bt_status bt_detok_push(bt_detok *detok, int32_t id, const char **ret_text,
+                                          size_t *ret_len);
 
 /* Return what an unfinished code point leaves behind (U+FFFD or nothing). The decoder may go on. */
 BT_API BT_CHECKED bt_status bt_detok_flush(bt_detok *detok, const char **ret_text, size_t *ret_len);

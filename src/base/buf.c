@@ -45,7 +45,8 @@ bt_status bt_buf_format(bt_buf *buf, const char *fmt, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    bt_status st = n < 0 ? bt_fail(BT_INVALID, "a format that cannot be printed") : bt_buf_reserve(buf, (size_t)n);
+    bt_status st = n < 0 ? bt_fail(BT_INVALID, "a format that cannot be printed")
+                         : bt_buf_reserve(buf, (size_t)n);
     if (st == BT_OK) {
         vsnprintf(buf->data + buf->len, (size_t)n + 1, fmt, again);
         buf->len += (size_t)n;

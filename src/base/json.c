@@ -96,14 +96,16 @@ bt_status bt_json_get_bool(json_t *object, const char *key, bool *ret_value)
     return BT_OK;
 }
 
-bt_status bt_json_opt_i64(json_t *object, const char *key, int64_t lo, int64_t hi, int64_t def, int64_t *ret_value)
+bt_status bt_json_opt_i64(json_t *object, const char *key, int64_t lo, int64_t hi, int64_t def,
+                          int64_t *ret_value)
 {
     if (find(object, key)) return bt_json_get_i64(object, key, lo, hi, ret_value);
     *ret_value = def;
     return BT_OK;
 }
 
-bt_status bt_json_opt_f64(json_t *object, const char *key, double lo, double hi, double def, double *ret_value)
+bt_status bt_json_opt_f64(json_t *object, const char *key, double lo, double hi, double def,
+                          double *ret_value)
 {
     if (find(object, key)) return bt_json_get_f64(object, key, lo, hi, ret_value);
     *ret_value = def;

@@ -13,8 +13,10 @@
 BT_CHECKED bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc);
 
 BT_CHECKED bt_status bt_json_get(json_t *object, const char *key, json_type type, json_t **ret_value);
-BT_CHECKED bt_status bt_json_get_i64(json_t *object, const char *key, int64_t lo, int64_t hi, int64_t *ret_value);
-BT_CHECKED bt_status bt_json_get_f64(json_t *object, const char *key, double lo, double hi, double *ret_value);
+BT_CHECKED bt_status bt_json_get_i64(json_t *object, const char *key, int64_t lo, int64_t hi,
+                                      int64_t *ret_value);
+BT_CHECKED bt_status bt_json_get_f64(json_t *object, const char *key, double lo, double hi,
+                                      double *ret_value);
 BT_CHECKED bt_status bt_json_get_text(json_t *object, const char *key, const char **ret_text);
 BT_CHECKED bt_status bt_json_get_bool(json_t *object, const char *key, bool *ret_value);
 
@@ -23,7 +25,8 @@ BT_CHECKED bt_status bt_json_opt_i64(json_t *object, const char *key, int64_t lo
                                      int64_t *ret_value);
 BT_CHECKED bt_status bt_json_opt_f64(json_t *object, const char *key, double lo, double hi, double def,
                                      double *ret_value);
-BT_CHECKED bt_status bt_json_opt_text(json_t *object, const char *key, const char *def, const char **ret_text);
+BT_CHECKED bt_status bt_json_opt_text(json_t *object, const char *key, const char *def,
+                                       const char **ret_text);
 BT_CHECKED bt_status bt_json_opt_bool(json_t *object, const char *key, bool def, bool *ret_value);
 
 /* Append a quoted JSON string; bytes that are not UTF-8 become U+FFFD. */

@@ -39,7 +39,8 @@ const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const 
 
 /* A tensor that must be [n_row, n_col], or [n_col] where n_row is 0. FORMAT: other dimensions.
  * UNSUPPORTED: a type this build cannot compute with. */
-BT_CHECKED bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t n_row, int64_t n_col,
+BT_CHECKED bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t n_row,
+                                       int64_t n_col,
                                        const bt_tensor_view **ret_view);
 
 /* Inverse frequencies [d_rot / 2] with all of the file's scalings in them; see bt_rope_inv_freq. */

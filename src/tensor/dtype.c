@@ -97,10 +97,12 @@ bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes)
     int64_t block = bt_dtype_block(desc->dtype), last = desc->dim[desc->n_dim - 1];
     uint64_t n = 1;
     for (int i = 0; i < desc->n_dim; i++) {
-        BT_FAIL_IF(desc->dim[i] <= 0, FORMAT, "dimension %d is %lld, must be positive", i, (long long)desc->dim[i]);
+        BT_FAIL_IF(desc->dim[i] <= 0, FORMAT, "dimension %d is %lld, must be positive", i,
+                   (long long)desc->dim[i]);
         BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)desc->dim[i], &n), FORMAT, "the number of elements overflows");
     }
-    BT_FAIL_IF(last % block, FORMAT, "rows of %lld elements, must be a multiple of %lld for %s", (long long)last,
+    BT_FAIL_IF(last % block, FORMAT, "rows of %lld elements, must be a multiple of %lld for %s",
+               (long long)last,
                (long long)block, bt_dtype_name(desc->dtype));
     n /= (uint64_t)block;
     BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)bt_dtype_block_bytes(desc->dtype), &n) || n > INT64_MAX, FORMAT,
