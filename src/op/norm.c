@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/* norm: RMSNorm over the rows of a matrix (Zhang and Sennrich 2019, eq. 4). */
+#include "op/op.h"
+
+enum { IN_X, IN_WEIGHT, N_IN };
+
+static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
+{
+    (void)param;
+    BT_TRY(bt_op_want(&bt_op_rmsnorm, in, IN_X, BT_F32, 2));
+    BT_TRY(bt_op_want(&bt_op_rmsnorm, in, IN_WEIGHT, BT_F32, 1));
+    BT_TRY(bt_op_want_dim(&bt_op_rmsnorm, in, IN_WEIGHT, 0, in[IN_X].dim[1]));
+    *ret_out = in[IN_X];
+    return BT_OK;
+}
+
+static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
+                       bt_op_setup *ret_setup)
+{
+    (void)param, (void)out;
+    bt_op_setup_one(env, BT_SLOT_rmsnorm, bt_max_i64(1, 16384 / in[IN_X].dim[1]), ret_setup);
+    return BT_OK;
+}
+
+static void bind(const bt_op_bind *node, bt_launch *ret_launch)
+{
+    const bt_rmsnorm_param *param = node->param;
+    int64_t d = node->out->dim[1];
+    bt_op_launch_begin(node, &bt_op_rmsnorm, 0, node->out->dim[0], ret_launch);
+    *bt_op_args(ret_launch, bt_rmsnorm_args) = (bt_rmsnorm_args){.x = node->in_ptr[IN_X],
+                                                                 .weight = node->in_ptr[IN_WEIGHT],
+                                                                 .out = node->out_ptr,
+                                                                 .d = d,
+                                                                 .x_stride = d,
+                                                                 .out_stride = d,
+                                                                 .eps = param->eps};
+}
+
+static const bt_field fields[] = {
+    {"eps", offsetof(bt_rmsnorm_param, eps), BT_FIELD_F32, BT_FIELD_VALUE},
+};
+
+const bt_op bt_op_rmsnorm = {.name = "rmsnorm",
+                             .n_in = N_IN,
+                             .n_in_must = N_IN,
+                             .inplace = IN_X,
+                             .param_bytes = sizeof(bt_rmsnorm_param),
+                             .field = fields,
+                             .n_field = BT_COUNT_OF(fields),
+                             .infer = infer,
+                             .setup = setup,
+                             .bind = bind};
