@@ -36,7 +36,7 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
 static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
 {
     int64_t by_bytes = CHUNK_BYTES / bt_panel_bytes(dtype, n_col);
-    int64_t by_work = CHUNK_MACS / (n_tok * n_col * BT_PANEL_ROWS);
+    int64_t by_work = CHUNK_MACS / (bt_max_i64(n_tok, 1) * n_col * BT_PANEL_ROWS);
     int64_t n = bt_min_i64(by_bytes, by_work);
     return bt_round_up(bt_max_i64(n, 1), PANEL_GROUP);
 }
@@ -84,7 +84,8 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
                                 .x_stride = n_col};
     }
     bt_launch *gemm = &ret_launch[takes_act];
-    bt_op_launch_begin(node, &bt_op_linear, takes_act, bt_div_up(w->dim[0], BT_PANEL_ROWS), gemm);
+    int64_t n_panel = n_tok ? bt_div_up(w->dim[0], BT_PANEL_ROWS) : 0;
+    bt_op_launch_begin(node, &bt_op_linear, takes_act, n_panel, gemm);
     *bt_op_args(gemm, bt_gemm_args) = (bt_gemm_args){.a = takes_act ? NULL : node->in_ptr[IN_X],
                                                      .act = takes_act ? act_in_work(node) : (bt_act){0},
                                                      .panels = node->in_ptr[IN_WEIGHT],
