@@ -19,10 +19,11 @@
  * A weight matrix W [n_row, n_col] (n_row outputs, n_col inputs) is packed once, at load, into
  * panels of 16 rows, so that the 16 lanes of a vector are 16 outputs and nothing is ever summed
  * across lanes. One layout serves every M and every instruction set, in one order of K. Rows past
- * n_row and, for the float types, nothing else are zero padding.
+ * n_row are zero padding.
  *
- *   f32 f16 bf16   panel: [n_col][16] elements. bf16 in pairs: [n_col/2 rounded up][16][2], pad 0.
- *   quantised      panel: for each block of 32 columns, "block bytes" then "scales", see panel.h
+ *   f32 f16        panel: [n_col][16] elements
+ *   bf16           panel: [n_col/2 rounded up][16][2] elements, the odd column's pad 0
+ *   quantised      panel: chunks of scales and blocks of 32 columns, drawn in panel.h
  *
  * Every panel starts at a multiple of 64 bytes.
  */
@@ -42,13 +43,15 @@ typedef struct bt_pack_args {
 
 /* ---- activations quantised for integer products ----------------------------------------------
  * Each row of n_col values is cut into blocks of 32 (the last one padded with zeros):
- *   scale = max|x| / 127,  q = round_to_nearest_even(x / scale),  sum = the sum of the block's q.
- * A block of zeros has scale 0; a block that holds NaN or an infinity has scale NaN and q 0, so that
- * the product is NaN as it is for float weights. */
+ *   scale = max|x| / 127,  q = round_to_nearest_even(x / scale) within -127..127,
+ *   sum = the sums of the first and of the second 16 q of the block (a pair, read as one 32-bit word
+ *   by vpmaddwd: the offset of unsigned weights is one product with it).
+ * A block whose scale is 0 has q 0; a block that holds NaN or an infinity has scale NaN and q 0, so
+ * that the product is NaN as it is for float weights. All in f32: every version gives the same bits. */
 typedef struct bt_act {
     int8_t *q;               // [n_row, n_block * 32]; 64-byte aligned
     float *scale;            // [n_row, n_block]
-    int32_t *sum;            // [n_row, n_block]
+    int16_t *sum;            // [n_row, n_block, 2]
 } bt_act;
 
 /* act_quant: item = one row. */
@@ -62,9 +65,10 @@ typedef struct bt_act_quant_args {
 /* ---- gemm_<weight type>: out[m][n] = residual[m][n] + bias[n] + sum_k a[m][k] * w[n][k] --------
  * item = one panel (16 outputs) for all rows m. The sum over k runs in ascending order in one f32
  * accumulator an output (float weights: fma; quantised: exact integer sums inside a block of 32, or
- * of 16 where the format scales by 16, then one fma of the scaled block into the accumulator; the
- * offset of unsigned storage is taken out in integers). bias and residual are added once, at the end:
- * (acc + bias) + residual. */
+ * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset of
+ * unsigned storage is taken out in integers; types with minimums follow with
+ * acc = fma(m, act scale * act sum, acc)). bias and residual are added once, at the end:
+ * (acc + bias) + residual. Ranges of a multiple of 12 panels run fastest. */
 typedef struct bt_gemm_args {
     const float *a;          // [n_m, n_col], row stride a_stride; float weight types
     bt_act act;              // quantised weight types (a is then NULL)
@@ -204,3 +208,8 @@ typedef enum bt_slot {
 #undef BT_SLOT_ENUM
         BT_SLOT_COUNT
 } bt_slot;
+
+/* A launch record holds an argument block in 192 bytes. */
+#define BT_SLOT_FITS(slot, args) _Static_assert(sizeof(args) <= 192, #args " is too large to launch");
+BT_KERNEL_LIST(BT_SLOT_FITS)
+#undef BT_SLOT_FITS

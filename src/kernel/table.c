@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/* table: who plays in each slot. Every slot starts with its reference; each instruction set the level
+ * allows then takes the slots it has a version for. A faster kernel is one more line here. */
+#include "kernel/table.h"
+#include "kernel/isa.h"
+#include <assert.h>
+
+static const char *const slot_names[] = {
+#define SLOT_NAME(slot, args) #slot,
+    BT_KERNEL_LIST(SLOT_NAME)
+#undef SLOT_NAME
+};
+
+#define TAKE(slot, version)                                                                        \
+    (table->fn[BT_SLOT_##slot] = bt_##slot##_##version, table->isa[BT_SLOT_##slot] = #version)
+
+void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level)
+{
+#define TAKE_REF(slot, args) TAKE(slot, ref);
+    BT_KERNEL_LIST(TAKE_REF)
+#undef TAKE_REF
+    table->level = level;
+}
+
+const char *bt_slot_name(bt_slot slot) { return (unsigned)slot < BT_SLOT_COUNT ? slot_names[slot] : "unknown"; }
+
+bt_slot bt_gemm_slot(bt_dtype weight)
+{
+    assert(weight >= BT_F32 && weight <= BT_Q6_K);
+    return (bt_slot)(BT_SLOT_gemm_f32 + (int)weight);
+}
+
+bool bt_gemm_takes_act(bt_dtype weight) { return weight >= BT_Q8_0 && weight <= BT_Q6_K; }
+
+/* bt_gemm_slot counts on both lists having the weight types in one order. */
+#define SAME_ORDER(lower, upper)                                                                   \
+    _Static_assert((int)BT_SLOT_gemm_##lower - (int)BT_SLOT_gemm_f32 == (int)BT_##upper - (int)BT_F32, #lower);
+SAME_ORDER(f16, F16)
+SAME_ORDER(bf16, BF16)
+SAME_ORDER(q8_0, Q8_0)
+SAME_ORDER(q4_0, Q4_0)
+SAME_ORDER(q4_1, Q4_1)
+SAME_ORDER(q5_0, Q5_0)
+SAME_ORDER(q5_1, Q5_1)
+SAME_ORDER(q4_k, Q4_K)
+SAME_ORDER(q5_k, Q5_K)
+SAME_ORDER(q6_k, Q6_K)
