@@ -12,7 +12,7 @@ import torch
 from load import load
 from rows import chat_text
 from score import held_out_sets, score
-from text import read_fables, read_stories, split_held_out
+from text import read_fables, read_stories, split_held_out, unseen_fables
 
 LOGIT_TOLERANCE = 2e-4  # f32 sums in another order
 
@@ -21,19 +21,20 @@ def print_scores(path, sets):
     model, tokenizer = load(path)
     for name, texts in sets.items():
         s = score(model, texts, tokenizer)
-        print(f"{path}  {name:18} {s['nats_per_token']:.4f} nats/token  {s['bits_per_byte']:.4f} bits/byte"
-              f"  ({s['n_tok']} tokens, {s['n_byte']} bytes)")
+        print(f"{path}  {name:22} {s['nats_per_token']:.4f} nats/token  "
+              f"{s['bits_per_byte']:.4f} bits/byte  ({s['n_tok']} tokens, {s['n_byte']} bytes)")
 
 
 @torch.no_grad()
 def check_hf(path, folder):
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model, tokenizer = load(path)
-    other, other_tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    text = chat_text([("Hello!", "Hello! Who is the story about?"), ("A fox.", "One day, a fox ran.")])
-    messages = [dict(role=role, content=content) for role, content in (
-        ("user", "Hello!"), ("assistant", "Hello! Who is the story about?"),
-        ("user", "A fox."), ("assistant", "One day, a fox ran."))]
+    other = AutoModelForCausalLM.from_pretrained(folder)
+    other_tokenizer = AutoTokenizer.from_pretrained(folder)
+    turns = [("Hello!", "Hello! Who is the story about?"), ("A fox.", "One day, a fox ran.")]
+    text = chat_text(turns)
+    messages = [dict(role=role, content=content) for turn in turns
+                for role, content in zip(("user", "assistant"), turn)]
     assert other_tokenizer.apply_chat_template(messages, tokenize=False) == text
     ids = tokenizer.encode(text).ids
     assert other_tokenizer(text, add_special_tokens=False).input_ids == ids
@@ -51,7 +52,9 @@ def main():
     args.add_argument("--gguf", default="../story.gguf")
     args.add_argument("--hf", help="folder that export.py --hf wrote")
     args = args.parse_args()
-    _, held = split_held_out(read_stories(args.data) + read_fables(args.data), random.Random(0))
+    docs = read_stories(args.data) + read_fables(args.data)
+    _, held = split_held_out(docs, random.Random(0))
+    held["fables, unseen"] = unseen_fables(args.data, docs, random.Random(0))
     sets = held_out_sets(held)
     for path in (args.model, args.gguf):
         print_scores(path, sets)

@@ -15,9 +15,11 @@ N_GREEDY = 64
 STRIDE = 4
 PROMPTS = (
     "<|begin_of_text|>Once upon a time, there was a little fox",
-    "<|begin_of_text|><|user|>\nTell me a story about a girl named Lily and a boat.<|end|>\n<|assistant|>\n",
-    "<|begin_of_text|><|user|>\nHello!<|end|>\n<|assistant|>\nHello! What kind of story would you like to "
-    "hear?<|end|>\n<|user|>\nWrite a fable about a proud crow in a snowy forest.<|end|>\n<|assistant|>\n",
+    "<|begin_of_text|><|user|>\nTell me a story about a girl named Lily and a boat.<|end|>\n"
+    "<|assistant|>\n",
+    "<|begin_of_text|><|user|>\nHello!<|end|>\n"
+    "<|assistant|>\nHello! What kind of story would you like to hear?<|end|>\n"
+    "<|user|>\nWrite a fable about a proud crow in a snowy forest.<|end|>\n<|assistant|>\n",
 )
 
 

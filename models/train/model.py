@@ -123,7 +123,7 @@ class Llama(nn.Module):
             nn.init.zeros_(module.down_proj.weight)
 
     def forward(self, ids, mask=None):
-        """Logits [n_seq, n_tok, n_vocab]; mask is True where a position may look, causal if None."""
+        """Logits [n_seq, n_tok, n_vocab]; mask: True where a position may look, None: causal."""
         n_tok = ids.shape[1]
         if mask is None:
             mask = torch.ones(n_tok, n_tok, dtype=torch.bool).tril()

@@ -12,7 +12,7 @@ import random
 
 import torch
 
-from text import request, small_talk
+from wording import request, small_talk
 
 BOS, EOS, USER, ASSISTANT, END = SPECIALS = (
     "<|begin_of_text|>", "<|end_of_text|>", "<|user|>", "<|assistant|>", "<|end|>")

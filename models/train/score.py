@@ -11,18 +11,17 @@ import torch
 import torch.nn.functional as F
 
 from rows import ASSISTANT, BOS, END, EOS, IGNORE, USER
-from text import request
+from wording import request
 
 
 def held_out_sets(held):
     """{name: [(given, predicted), ...]}, control tokens spelled out."""
     rng = random.Random(1)
     ask = lambda doc: (f"{BOS}{USER}\n{request(doc, rng)}{END}\n{ASSISTANT}\n", doc.story + END)
-    return {
-        "tinystories": [(BOS, doc.story + EOS) for doc in held["tinystories"]],
-        "tinystories chat": [ask(doc) for doc in held["tinystories"]],
-        "fables chat": [ask(doc) for doc in held["fables"]],
-    }
+    sets = {"tinystories": [(BOS, doc.story + EOS) for doc in held["tinystories"]]}
+    for source, docs in held.items():
+        sets[f"{source}, chat"] = [ask(doc) for doc in docs]
+    return sets
 
 
 @torch.no_grad()

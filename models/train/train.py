@@ -26,6 +26,7 @@ from text import read_fables, read_stories, split_held_out
 
 WARM = 0.02  # share of the run in which the rate rises
 FALL = 0.6  # share at the end in which it falls to zero
+CHECK_SHARE = 4  # every how many held-out documents are scored while training
 
 
 def rate(progress):
@@ -146,12 +147,14 @@ def main():
     sets = held_out_sets(held)
     model = Llama(Config(n_vocab=tokenizer.get_vocab_size()))
     run = Run(args, model, make_optimizers(model))
-    print(f"{sum(p.numel() for p in model.parameters())} parameters, {len(docs)} documents", flush=True)
+    n_param = sum(p.numel() for p in model.parameters())
+    print(f"{n_param} parameters, {len(docs)} documents", flush=True)
 
     def check():
         run.save()
-        losses = {name: score(model, texts, tokenizer)["nats_per_token"] for name, texts in sets.items()}
-        print("held out", {name: round(loss, 4) for name, loss in losses.items()}, flush=True)
+        for name, texts in sets.items():
+            loss = score(model, texts[::CHECK_SHARE], tokenizer)["nats_per_token"]
+            print(f"held out {name} {loss:.4f}", flush=True)
 
     rows = row_stream(docs, tokenizer, model.cfg.n_ctx, args.seed + run.step)
     train(run, rows, tokenizer.token_to_id(BOS), check)
