@@ -5,7 +5,7 @@
  *   embed         table [V, d] rows, ids [T] i32                              [T, d]
  *   gather        x [T, d], rows [O] i32                                      [O, d]
  *   rmsnorm       x [T, d], weight [d]                                        [T, d]
- *   linear        x [T, k], weight [n, k] panels, [bias [n]], [residual]      [T, n]
+ *   linear        x [T, k], weight [n, k] panels, [bias [n]], [residual], [weight], [weight]   [T, sum n]
  *   swiglu        gate_up [T, 2 d]                                            [T, d]
  *   rope_angles   pos [T] i32, freq [p]                                       [T, p, 2]
  *   rope_kv       qkv [T, (h + 2 g) e], angles, slot [T] i64, k, v, [q_norm [e]], [k_norm [e]]   q [T, h e]
