@@ -72,7 +72,7 @@ static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *i
         s.grain[s.n_launch++] = bt_max_i64(1, 16384 / n_col);
         s.tile[TILE_SCALE_AT] = bt_round_up(n_tok * n_block * BT_ACT_BLOCK, 64);
         s.tile[TILE_SUM_AT] = s.tile[TILE_SCALE_AT] + bt_round_up(n_tok * n_block * 4, 64);
-        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 4, 64);
+        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 2, 64);
     }
     for (int w = 0; w < N_WEIGHT; w++) {
         const bt_desc *weight = &in[weight_at[w]];
@@ -89,7 +89,7 @@ static bt_act act_in_work(const bt_op_bind *node)
     char *work = node->work;
     return (bt_act){.q = (int8_t *)work,
                     .scale = (float *)(work + node->setup->tile[TILE_SCALE_AT]),
-                    .sum = (int32_t *)(work + node->setup->tile[TILE_SUM_AT])};
+                    .sum = (int16_t *)(work + node->setup->tile[TILE_SUM_AT])};
 }
 
 static void bind_act(const bt_op_bind *node, bt_launch *ret_launch)
