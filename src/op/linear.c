@@ -14,7 +14,7 @@ static const int weight_at[N_WEIGHT] = {IN_WEIGHT, IN_WEIGHT_1, IN_WEIGHT_2};
 enum { TILE_SCALE_AT, TILE_SUM_AT };   // byte offsets in the scratch
 
 /* A chunk should cost a worker 10 to 20 us: long against handing it out, short against the step. */
-enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 4 };
+enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 12 };
 
 static bt_status check_weight(const bt_desc *in, int i)
 {
@@ -45,7 +45,7 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
 }
 
 /* Panels a chunk: by the bytes of weights or by the work, whichever makes it longer; a function of the
- * shapes alone. Whole groups of panels, for kernels share an activation load among them. */
+ * shapes alone. Whole groups of panels, for kernels work on groups of panels (see gemm in kernel.h). */
 static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
 {
     int64_t by_bytes = CHUNK_BYTES / bt_panel_bytes(dtype, n_col);
@@ -72,7 +72,7 @@ static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *i
         s.grain[s.n_launch++] = bt_max_i64(1, 16384 / n_col);
         s.tile[TILE_SCALE_AT] = bt_round_up(n_tok * n_block * BT_ACT_BLOCK, 64);
         s.tile[TILE_SUM_AT] = s.tile[TILE_SCALE_AT] + bt_round_up(n_tok * n_block * 4, 64);
-        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 2, 64);
+        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 4, 64);
     }
     for (int w = 0; w < N_WEIGHT; w++) {
         const bt_desc *weight = &in[weight_at[w]];
