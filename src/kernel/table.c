@@ -14,12 +14,50 @@ static const char *const slot_names[] = {
 #define TAKE(slot, version)                                                                        \
     (table->fn[BT_SLOT_##slot] = bt_##slot##_##version, table->isa[BT_SLOT_##slot] = #version)
 
+#if defined(__x86_64__)
+static void climb_gemm(bt_kernel_table *table, unsigned flags)
+{
+    if (flags & BT_CPU_AVX2) {
+        TAKE(gemm_f32, avx2);
+        TAKE(gemm_f16, avx2);
+        TAKE(gemm_bf16, avx2);
+        TAKE(gemm_q8_0, avx2);
+        TAKE(gemm_q4_0, avx2);
+        TAKE(gemm_q4_1, avx2);
+        TAKE(gemm_q5_0, avx2);
+        TAKE(gemm_q5_1, avx2);
+        TAKE(gemm_q4_k, avx2);
+        TAKE(gemm_q5_k, avx2);
+        TAKE(gemm_q6_k, avx2);
+    }
+    if (flags & BT_CPU_AVX512) {
+        TAKE(gemm_f32, avx512);
+        TAKE(gemm_f16, avx512);
+        TAKE(gemm_bf16, avx512);
+    }
+    if (flags & BT_CPU_VNNI) {
+        TAKE(gemm_q8_0, avx512vnni);
+        TAKE(gemm_q4_0, avx512vnni);
+        TAKE(gemm_q4_1, avx512vnni);
+        TAKE(gemm_q5_0, avx512vnni);
+        TAKE(gemm_q5_1, avx512vnni);
+        TAKE(gemm_q4_k, avx512vnni);
+        TAKE(gemm_q5_k, avx512vnni);
+        TAKE(gemm_q6_k, avx512vnni);
+    }
+}
+#endif
+
 void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level)
 {
 #define TAKE_REF(slot, args) TAKE(slot, ref);
     BT_KERNEL_LIST(TAKE_REF)
 #undef TAKE_REF
     table->level = level;
+#if defined(__x86_64__)
+    unsigned flags = bt_cpu_level_flags(level);
+    climb_gemm(table, flags);
+#endif
 }
 
 const char *bt_slot_name(bt_slot slot) { return (unsigned)slot < BT_SLOT_COUNT ? slot_names[slot] : "unknown"; }
