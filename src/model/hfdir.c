@@ -196,11 +196,11 @@ static bt_status open_weights(bt_model_file *f, const char *dir)
 static bt_status read_config(bt_model_file *f, const char *dir)
 {
     bt_buf text = {0};
-    bt_hf_config config = {0};
+    bt_hf_arch config = {0};
     bool found;
     bt_status st = read_file(dir, "config.json", CONFIG_BYTES_MAX, &text, &found);
     if (st == BT_OK && !found) st = bt_fail(BT_NOTFOUND, "there is no 'config.json' in the directory");
-    if (st == BT_OK && (st = bt_hf_config_parse(text.data ? text.data : "", text.len, &config)))
+    if (st == BT_OK && (st = bt_hf_arch_parse(text.data ? text.data : "", text.len, &config)))
         bt_fail_note("'config.json'");
     if (st == BT_OK) {
         f->hp = config.hp;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hfconfig: config.json to hyperparameters, in the spellings of transformers 4 and 5.
+/* hfarch: config.json to hyperparameters, in the spellings of transformers 4 and 5.
  * Source: transformers' configuration classes; an absent key means the class's default. */
 #include "base/bits.h"
 #include "base/json.h"
@@ -170,7 +170,7 @@ static bt_status read_class(json_t *doc, const char **ret_class)
     return BT_OK;
 }
 
-static bt_status read_eos(json_t *doc, bt_hf_config *config)
+static bt_status read_eos(json_t *doc, bt_hf_arch *config)
 {
     json_t *value = json_object_get(doc, "eos_token_id");
     if (!value || json_is_null(value)) return BT_OK;
@@ -185,7 +185,7 @@ static bt_status read_eos(json_t *doc, bt_hf_config *config)
     return BT_OK;
 }
 
-static bt_status read_config(json_t *doc, bt_hf_config *config)
+static bt_status read_config(json_t *doc, bt_hf_arch *config)
 {
     bt_hparams *hp = &config->hp;
     const char *class_name;
@@ -213,9 +213,9 @@ static bt_status read_config(json_t *doc, bt_hf_config *config)
     return bt_hparams_check(hp);
 }
 
-bt_status bt_hf_config_parse(const char *text, size_t len, bt_hf_config *ret_config)
+bt_status bt_hf_arch_parse(const char *text, size_t len, bt_hf_arch *ret_config)
 {
-    bt_hf_config config = {0};
+    bt_hf_arch config = {0};
     json_t *doc = NULL;
     bt_status st = bt_json_parse(text, len, &doc);
     if (st == BT_OK) st = read_config(doc, &config);
@@ -224,7 +224,7 @@ bt_status bt_hf_config_parse(const char *text, size_t len, bt_hf_config *ret_con
     return st;
 }
 
-bt_status bt_hf_eos_parse(const char *text, size_t len, bt_hf_config *config)
+bt_status bt_hf_eos_parse(const char *text, size_t len, bt_hf_arch *config)
 {
     json_t *doc = NULL;
     bt_status st = bt_json_parse(text, len, &doc);
