@@ -12,6 +12,7 @@ typedef struct linear {
     double *w;      // [n_row, n_col]
     double *bias;   // [n_row] or NULL
     int64_t n_row, n_col;
+    bool quantised;
 } linear;
 
 typedef struct layer {
@@ -25,6 +26,7 @@ struct oracle {
     bt_hparams hp;
     int32_t n_ctx, n_past;
     bt_dtype kv_dtype;
+    bool round_act;
     double *embed, *final_norm;     // [n_vocab, d_model], [d_model]
     linear head;
     layer *layers;
@@ -60,7 +62,8 @@ static linear linear_of(const bt_model_file *file, const char *stem, int32_t i)
     snprintf(name, sizeof name, "%s.weight", stem);
     const bt_tensor_view *view = bt_model_file_find_layer(file, name, i);
     assert(view && view->desc.n_dim == 2);
-    linear l = {.w = expand(view), .n_row = view->desc.dim[0], .n_col = view->desc.dim[1]};
+    linear l = {.w = expand(view), .n_row = view->desc.dim[0], .n_col = view->desc.dim[1],
+                .quantised = bt_dtype_is_quantised(view->desc.dtype)};
     snprintf(name, sizeof name, "%s.bias", stem);
     l.bias = vector_of(file, name, i);
     return l;
@@ -126,10 +129,13 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx)
     oracle *o = fresh(1, sizeof *o);
     o->hp = *bt_model_file_hparams(file);
     o->n_ctx = n_ctx;
-    o->embed = expand(bt_model_file_find(file, "token_embd.weight"));
+    const bt_tensor_view *embed = bt_model_file_find(file, "token_embd.weight");
+    const bt_tensor_view *head = bt_model_file_find(file, "output.weight");
+    o->embed = expand(embed);
     o->final_norm = expand(bt_model_file_find(file, "output_norm.weight"));
-    o->head = (linear){.w = expand(bt_model_file_find(file, "output.weight")),
-                       .n_row = o->hp.n_vocab, .n_col = o->hp.d_model};
+    if (!head) head = embed;   // tied
+    o->head = (linear){.w = expand(head), .n_row = o->hp.n_vocab, .n_col = o->hp.d_model,
+                       .quantised = bt_dtype_is_quantised(head->desc.dtype)};
     o->freq = frequencies(file, &o->hp.rope);
     o->layers = fresh((size_t)o->hp.n_layer, sizeof *o->layers);
     for (int32_t i = 0; i < o->hp.n_layer; i++)
@@ -163,18 +169,34 @@ void oracle_free(oracle *o)
 
 int32_t oracle_n_vocab(const oracle *o) { return o->hp.n_vocab; }
 void oracle_round_kv(oracle *o, bt_dtype dtype) { o->kv_dtype = dtype; }
+void oracle_round_act(oracle *o, bool on) { o->round_act = on; }
 void oracle_reset(oracle *o) { o->n_past = 0; }
 
 /* ---- one token ---- */
 
-static double *apply(const linear *l, const double *x)
+static double *rounded_act(const double *x, int64_t n)
+{
+    double *out = fresh((size_t)n, sizeof *out);
+    for (int64_t from = 0; from < n; from += 32) {
+        int64_t to = from + 32 < n ? from + 32 : n;
+        double top = 0;
+        for (int64_t i = from; i < to; i++) top = fmax(top, fabs(x[i]));
+        for (int64_t i = from; i < to; i++) out[i] = top > 0 ? rint(x[i] / (top / 127)) * (top / 127) : 0;
+    }
+    return out;
+}
+
+static double *apply(const oracle *o, const linear *l, const double *x)
 {
     double *y = fresh((size_t)l->n_row, sizeof *y);
+    double *rounded = o->round_act && l->quantised ? rounded_act(x, l->n_col) : NULL;
+    if (rounded) x = rounded;
     for (int64_t r = 0; r < l->n_row; r++) {
         double sum = 0;
         for (int64_t c = 0; c < l->n_col; c++) sum += l->w[r * l->n_col + c] * x[c];
         y[r] = sum + (l->bias ? l->bias[r] : 0);
     }
+    free(rounded);
     return y;
 }
 
@@ -243,7 +265,7 @@ static void attention(const oracle *o, const layer *l, int32_t index, double *x)
     double *h = fresh((size_t)hp->d_model, sizeof *h);
     double *mixed = fresh((size_t)(hp->n_head * d), sizeof *mixed);
     normalise(x, l->attn_norm, hp->d_model, hp->rms_eps, h);
-    double *q = apply(&l->q, h), *k = apply(&l->k, h), *v = apply(&l->v, h);
+    double *q = apply(o, &l->q, h), *k = apply(o, &l->k, h), *v = apply(o, &l->v, h);
     for (int32_t i = 0; i < hp->n_head; i++) {
         if (l->q_norm) normalise(q + i * d, l->q_norm, d, hp->rms_eps, q + i * d);
         rotate(o, q + i * d, pos);
@@ -255,7 +277,7 @@ static void attention(const oracle *o, const layer *l, int32_t index, double *x)
     keep(o, k, l->keys + pos * hp->n_kv * d);
     keep(o, v, l->values + pos * hp->n_kv * d);
     for (int32_t i = 0; i < hp->n_head; i++) attend(o, l, q + i * d, i / group, first, pos, mixed + i * d);
-    double *y = apply(&l->out, mixed);
+    double *y = apply(o, &l->out, mixed);
     for (int32_t i = 0; i < hp->d_model; i++) x[i] += y[i];
     double *all[] = {h, mixed, q, k, v, y};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
@@ -266,9 +288,9 @@ static void feed_forward(const oracle *o, const layer *l, double *x)
     const bt_hparams *hp = &o->hp;
     double *h = fresh((size_t)hp->d_model, sizeof *h);
     normalise(x, l->ffn_norm, hp->d_model, hp->rms_eps, h);
-    double *gate = apply(&l->gate, h), *up = apply(&l->up, h);
+    double *gate = apply(o, &l->gate, h), *up = apply(o, &l->up, h);
     for (int32_t i = 0; i < hp->d_ff; i++) gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i];
-    double *y = apply(&l->down, gate);
+    double *y = apply(o, &l->down, gate);
     for (int32_t i = 0; i < hp->d_model; i++) x[i] += y[i];
     free(h);
     free(gate);
@@ -288,10 +310,8 @@ void oracle_push(oracle *o, int32_t id, double *logits)
     }
     o->n_past++;
     if (logits) {
-        linear head = o->head;
-        if (!head.w) head.w = o->embed;   // tied
         normalise(x, o->final_norm, d, o->hp.rms_eps, x);
-        double *y = apply(&head, x);
+        double *y = apply(o, &o->head, x);
         memcpy(logits, y, (size_t)o->hp.n_vocab * sizeof *y);
         free(y);
     }
