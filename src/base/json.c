@@ -6,13 +6,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc)
+static bt_status parse(const char *text, size_t len, size_t flags, json_t **ret_doc)
 {
     json_error_t e;
-    json_t *doc = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    json_t *doc = json_loadb(text, len, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!doc) return bt_fail(BT_FORMAT, "JSON line %d column %d: %s", e.line, e.column, e.text);
     *ret_doc = doc;
     return BT_OK;
+}
+
+bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc) { return parse(text, len, 0, ret_doc); }
+
+bt_status bt_json_parse_reals(const char *text, size_t len, json_t **ret_doc)
+{
+    return parse(text, len, JSON_DECODE_INT_AS_REAL, ret_doc);
 }
 
 static const char *type_name(json_type type)

@@ -12,6 +12,10 @@
 /* Parse one whole document (any type at the top). FORMAT names line and column. */
 BT_CHECKED bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc);
 
+/* The same with every number a real: for documents whose integers pass 64 bits, as the
+ * model_max_length of most tokenizer_config.json files does. */
+BT_CHECKED bt_status bt_json_parse_reals(const char *text, size_t len, json_t **ret_doc);
+
 BT_CHECKED bt_status bt_json_get(json_t *object, const char *key, json_type type, json_t **ret_value);
 BT_CHECKED bt_status bt_json_get_i64(json_t *object, const char *key, int64_t lo, int64_t hi,
                                       int64_t *ret_value);
