@@ -33,8 +33,8 @@ static bool is_space(uint32_t c)
 bool bt_space_at(const char *text, size_t len, size_t *ret_n)
 {
     *ret_n = bt_utf8_valid_len(text, len);
-    if (*ret_n == 0) *ret_n = 1;
-    else return is_space(bt_utf8_decode(text, *ret_n));
+    if (*ret_n) return is_space(bt_utf8_decode(text, *ret_n));
+    *ret_n = 1;
     return false;
 }
 
@@ -116,35 +116,72 @@ static bt_status order_marks(utf8proc_int32_t *code, size_t n, bt_buf *temp)
     return BT_OK;
 }
 
-static bt_status to_form(bt_norm_kind kind, bt_slice in, bt_buf *out)
+typedef struct former {
+    utf8proc_option_t options;
+    bool compose;
+    bt_buf codes, temp;   // kept from chunk to chunk
+} former;
+
+static bt_status form_chunk(former *f, const char *text, size_t len, bt_buf *out)
 {
-    bool compose = kind == NORM_NFC || kind == NORM_NFKC, compat = kind == NORM_NFKC || kind == NORM_NFKD;
-    utf8proc_option_t options = UTF8PROC_STABLE | (compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE);
-    bt_buf codes = {0}, temp = {0};
-    bt_status st = BT_OK;
-    if (compat) options |= UTF8PROC_COMPAT;
-    for (size_t i = 0, k; i < in.len && !st; i += k) {
-        k = bt_utf8_valid_len(in.text + i, in.len - i);
-        st = decompose(k ? bt_utf8_decode(in.text + i, k) : 0xFFFD, options, &codes);
+    bt_buf_clear(&f->codes);
+    for (size_t i = 0, k; i < len; i += k) {
+        k = bt_utf8_valid_len(text + i, len - i);
+        BT_TRY(decompose(k ? bt_utf8_decode(text + i, k) : 0xFFFD, f->options, &f->codes));
         if (k == 0) k = 1;
     }
-    utf8proc_int32_t *code = (utf8proc_int32_t *)(void *)codes.data;
-    utf8proc_ssize_t n = (utf8proc_ssize_t)(codes.len / sizeof *code);
-    if (!st) st = order_marks(code, (size_t)n, &temp);
-    if (!st && compose && n) n = utf8proc_normalize_utf32(code, n, options);
-    for (utf8proc_ssize_t i = 0; i < n && !st; i++) st = put_code(out, (uint32_t)code[i]);
-    bt_buf_done(&codes);
-    bt_buf_done(&temp);
+    utf8proc_int32_t *code = (utf8proc_int32_t *)(void *)f->codes.data;
+    utf8proc_ssize_t n = (utf8proc_ssize_t)(f->codes.len / sizeof *code);
+    BT_TRY(order_marks(code, (size_t)n, &f->temp));
+    if (f->compose && n) n = utf8proc_normalize_utf32(code, n, f->options);
+    for (utf8proc_ssize_t i = 0; i < n; i++) BT_TRY(put_code(out, (uint32_t)code[i]));
+    return BT_OK;
+}
+
+/* Text below U+0080 is in every normal form, text below U+0300 in NFC, and none of it joins with what
+ * is before it: `top` is the first lead byte past that plain text. */
+static unsigned char plain_top(bt_norm_kind kind) { return kind == NORM_NFC ? 0xCC : 0xC2; }
+
+static size_t skip_plain(const char *text, size_t len, size_t at, unsigned char top)
+{
+    while (at < len && (unsigned char)text[at] < top) at++;
+    return at;
+}
+
+static size_t skip_rest(const char *text, size_t len, size_t at, unsigned char top)
+{
+    while (at < len && ((unsigned char)text[at] >= top || ((unsigned char)text[at] & 0xC0) == 0x80)) at++;
+    return at;
+}
+
+/* Only the stretches that are not plain, each with the character before it, go through the tables. */
+static bt_status form_all(former *f, unsigned char top, bt_slice in, bt_buf *out)
+{
+    for (size_t i = 0; i < in.len;) {
+        size_t odd = skip_plain(in.text, in.len, i, top);
+        size_t begin = odd > i && odd < in.len ? odd - last_code(in.text, odd) : odd;
+        if (begin < i) begin = i;
+        BT_TRY(bt_buf_add(out, in.text + i, begin - i));
+        i = skip_rest(in.text, in.len, odd, top);
+        BT_TRY(form_chunk(f, in.text + begin, i - begin, out));
+    }
+    return BT_OK;
+}
+
+static bt_status to_form(bt_norm_kind kind, bt_slice in, bt_buf *out)
+{
+    former f = {.compose = kind == NORM_NFC || kind == NORM_NFKC};
+    f.options = UTF8PROC_STABLE | (f.compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE);
+    if (kind == NORM_NFKC || kind == NORM_NFKD) f.options |= UTF8PROC_COMPAT;
+    bt_status st = form_all(&f, plain_top(kind), in, out);
+    bt_buf_done(&f.codes);
+    bt_buf_done(&f.temp);
     return st;
 }
 
-/* Text below U+00A0 is in every normal form, text below U+0300 in NFC. */
 static bool is_normal_at_a_glance(bt_norm_kind kind, bt_slice in)
 {
-    unsigned char top = kind == NORM_NFC ? 0xCC : 0xC2;
-    for (size_t i = 0; i < in.len; i++)
-        if ((unsigned char)in.text[i] >= top) return false;
-    return true;
+    return skip_plain(in.text, in.len, 0, plain_top(kind)) == in.len;
 }
 
 /* ---- character by character ---- */

@@ -151,50 +151,52 @@ static bt_status put_added(reader *r, const bt_hf_config *config)
 
 /* ---- BPE ---- */
 
-static bt_status read_pair(json_t *merge, size_t i, bt_slice *left, bt_slice *right)
-{
-    if (json_is_string(merge)) {
-        const char *text = json_string_value(merge);
-        size_t len = json_string_length(merge);
-        const char *space = memchr(text, ' ', len);
-        bool two = space && !memchr(space + 1, ' ', len - (size_t)(space + 1 - text));
-        BT_FAIL_IF(!two, FORMAT, "merge %zu '%s' is not two pieces and a space", i, text);
-        *left = (bt_slice){text, (size_t)(space - text)};
-        *right = (bt_slice){space + 1, len - left->len - 1};
-        return BT_OK;
-    }
-    json_t *a = json_array_get(merge, 0), *b = json_array_get(merge, 1);
-    BT_FAIL_IF(json_array_size(merge) != 2 || !json_is_string(a) || !json_is_string(b), FORMAT,
-               "merge %zu is neither a text nor a pair of texts", i);
-    *left = (bt_slice){json_string_value(a), json_string_length(a)};
-    *right = (bt_slice){json_string_value(b), json_string_length(b)};
-    return BT_OK;
-}
-
 /* The key form of a piece at `out`; false when it has none. */
 static bool make_key(const bt_tokenizer *t, bt_slice piece, char *out, size_t *n)
 {
-    if (piece.len > BT_PIECE_BYTES_MAX) return false;
+    if (piece.len == 0 || piece.len > BT_PIECE_BYTES_MAX) return false;
     if (t->bytes) return bt_alphabet_decode(piece.text, piece.len, out, n);
     memcpy(out, piece.text, piece.len);
     *n = piece.len;
     return true;
 }
 
-static bt_status put_merge(reader *r, json_t *merge, size_t i)
+/* Add left + right when both, and what they join to, are in the vocabulary. */
+static bool put_pair(reader *r, bt_slice left, bt_slice right, size_t rank)
 {
-    bt_slice left, right;
     char key[2 * BT_PIECE_BYTES_MAX];
     size_t n = 0, m = 0;
     const bt_vocab *v = &r->t->vocab;
-    BT_TRY(read_pair(merge, i, &left, &right));
-    bool keys = make_key(r->t, left, key, &n) && make_key(r->t, right, key + n, &m) && n && m;
-    int32_t a = keys ? bt_vocab_find(v, key, n) : -1, b = keys ? bt_vocab_find(v, key + n, m) : -1;
-    int32_t both = keys && n + m <= BT_PIECE_BYTES_MAX ? bt_vocab_find(v, key, n + m) : -1;
-    BT_FAIL_IF(a < 0 || b < 0 || both < 0, FORMAT, "merge %zu '%.*s' + '%.*s': '%.*s' is not in the vocabulary", i,
-               (int)left.len, left.text, (int)right.len, right.text, (int)(a < 0 ? left.len : b < 0 ? right.len : n + m),
-               a < 0 ? left.text : b < 0 ? right.text : key);
-    if (v->type[both] != BT_PIECE_CONTROL) bt_bpe_put_merge(&r->t->bpe, a, b, (uint32_t)i, both);
+    if (!make_key(r->t, left, key, &n) || !make_key(r->t, right, key + n, &m)) return false;
+    int32_t a = bt_vocab_find(v, key, n), b = bt_vocab_find(v, key + n, m), both = bt_vocab_find(v, key, n + m);
+    if (a < 0 || b < 0 || both < 0) return false;
+    if (v->type[both] != BT_PIECE_CONTROL) bt_bpe_put_merge(&r->t->bpe, a, b, (uint32_t)rank, both);
+    return true;
+}
+
+/* "left right": some files have pieces with a space inside, so that every space may be the one. */
+static bt_status put_merge_text(reader *r, const char *text, size_t len, size_t rank)
+{
+    size_t n_space = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] != ' ') continue;
+        n_space++;
+        if (put_pair(r, (bt_slice){text, i}, (bt_slice){text + i + 1, len - i - 1}, rank)) return BT_OK;
+    }
+    BT_FAIL_IF(n_space == 0, FORMAT, "merge %zu '%.*s' is not two pieces and a space", rank, (int)len, text);
+    return bt_fail(BT_FORMAT, "merge %zu '%.*s': a piece of it is not in the vocabulary", rank, (int)len, text);
+}
+
+static bt_status put_merge(reader *r, json_t *merge, size_t rank)
+{
+    json_t *a = json_array_get(merge, 0), *b = json_array_get(merge, 1);
+    if (json_is_string(merge)) return put_merge_text(r, json_string_value(merge), json_string_length(merge), rank);
+    BT_FAIL_IF(json_array_size(merge) != 2 || !json_is_string(a) || !json_is_string(b), FORMAT,
+               "merge %zu is neither a text nor a pair of texts", rank);
+    bt_slice left = {json_string_value(a), json_string_length(a)}, right = {json_string_value(b), json_string_length(b)};
+    BT_FAIL_IF(!put_pair(r, left, right, rank), FORMAT,
+               "merge %zu '%.*s' + '%.*s': a piece of it is not in the vocabulary", rank, (int)left.len, left.text,
+               (int)right.len, right.text);
     return BT_OK;
 }
 
@@ -298,9 +300,9 @@ bt_status bt_tokjson_parse(const char *text, size_t len, const bt_hf_config *con
     BT_TRY(st);
     if ((st = find_model(r.doc, &r.model)) || (st = read_kind(r.model, &unigram)) ||
         (st = count_ids(r.doc, r.model, config, &n)) || (st = bt_tok_new(n, &r.t)))
-        goto fail;
+        goto done;
     st = build(&r, unigram, config);
-fail:
+done:
     json_decref(r.doc);
     if (st) bt_tokenizer_free(r.t);
     else *ret = r.t;
