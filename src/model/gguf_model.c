@@ -353,6 +353,10 @@ static bt_status add_tensors(bt_model_file *f, const bt_gguf *g)
 static bt_status read_facts(bt_model_file *f, const bt_gguf *g)
 {
     char *name = NULL;
+    bt_gguf *keep;
+    BT_TRY(bt_arena_array(&f->arena, 1, sizeof *keep, (void **)&keep));
+    *keep = *g;
+    f->gguf = keep;
     BT_TRY(opt_text(f, g, "general.name", &name));
     if (name && *name) f->name = name;
     char format[32];

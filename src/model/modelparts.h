@@ -19,6 +19,7 @@ struct bt_model_file {
     char *path, *name, *format;   // in the arena
     bt_file *map;                 // [n_map] in the arena
     size_t n_map;
+    const bt_gguf *gguf;          // the (first) GGUF file's keys; NULL for HF
     void *owned;                  // an image in memory instead of a mapping; NULL: none
     bt_tensor_view *view;         // [n_view], room for view_set.n_max
     size_t n_view;
