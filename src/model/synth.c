@@ -309,9 +309,19 @@ static size_t byte_piece(int byte, char out[4])
     return bt_utf8_encode(code, out);
 }
 
-/* 256 bytes, bos, eos; every other id prints as its number: "<300>". */
+/* A piece's spelling: 256 bytes, begin, end, two spaces (a byte-level vocabulary must have one merge);
+ * every other id prints as its number: "<300>". */
+static size_t piece_text(int32_t id, char out[24])
+{
+    static const char *const named[] = {"<|begin|>", "<|end|>", "\u0120\u0120"};
+    if (id < 256) return byte_piece(id, out);
+    if (id < 259) return (size_t)snprintf(out, 24, "%s", named[id - 256]);
+    return (size_t)snprintf(out, 24, "<%d>", id);
+}
+
 static bt_status put_tokenizer(plan *p)
 {
+    static const bt_name merge = {"\u0120 \u0120", 5};
     int32_t n = p->hp.n_vocab;
     bt_name *piece;
     int32_t *type;
@@ -319,8 +329,7 @@ static bt_status put_tokenizer(plan *p)
     BT_TRY(bt_arena_array(&p->arena, (size_t)n, sizeof *type, (void **)&type));
     for (int32_t i = 0; i < n; i++) {
         char text[24], *copy;
-        size_t len = i < 256 ? byte_piece(i, text)
-                             : (size_t)snprintf(text, sizeof text, i == 256 ? "<|begin|>" : i == 257 ? "<|end|>" : "<%d>", i);
+        size_t len = piece_text(i, text);
         BT_TRY(bt_arena_text(&p->arena, text, len, &copy));
         piece[i] = (bt_name){copy, len};
         type[i] = i == 256 || i == 257 ? BT_PIECE_CONTROL : BT_PIECE_NORMAL;
@@ -329,7 +338,7 @@ static bt_status put_tokenizer(plan *p)
     BT_TRY(bt_gguf_put_text(&p->out, "tokenizer.ggml.pre", "gpt-2", 5));
     BT_TRY(bt_gguf_put_texts(&p->out, "tokenizer.ggml.tokens", piece, (size_t)n));
     BT_TRY(bt_gguf_put_array(&p->out, "tokenizer.ggml.token_type", BT_GGUF_I32, type, (size_t)n));
-    BT_TRY(bt_gguf_put_texts(&p->out, "tokenizer.ggml.merges", NULL, 0));
+    BT_TRY(bt_gguf_put_texts(&p->out, "tokenizer.ggml.merges", &merge, 1));
     BT_TRY(bt_gguf_put_u32(&p->out, "tokenizer.ggml.bos_token_id", 256));
     BT_TRY(bt_gguf_put_u32(&p->out, "tokenizer.ggml.eos_token_id", 257));
     return bt_gguf_put_bool(&p->out, "tokenizer.ggml.add_bos_token", p->hp.family == BT_FAMILY_LLAMA);
