@@ -13,16 +13,15 @@ enum {
 static const double PASSES_S = 0.06; // start no pass after so long
 
 typedef struct read_job {
-    uint64_t *words;   // [BUFFER_BYTES / 8]
-    uint64_t *sums;    // [N_CHUNK], so that the reads cannot be left out
+    uint64_t *words; // [BUFFER_BYTES / 8]
+    uint64_t *sums;  // [N_CHUNK], so that the reads cannot be left out
 } read_job;
 
 static void fill_chunks(const void *args, int64_t begin, int64_t end)
 {
     const read_job *job = args;
     int64_t n = CHUNK_BYTES / 8;
-    for (int64_t i = begin * n; i < end * n; i++)
-        job->words[i] = (uint64_t)i;
+    for (int64_t i = begin * n; i < end * n; i++) job->words[i] = (uint64_t)i;
 }
 
 /* Eight sums, so that adding never waits for the sum before it. */
@@ -34,10 +33,8 @@ static void sum_chunks(const void *args, int64_t begin, int64_t end)
         const uint64_t *w = job->words + c * n;
         uint64_t sum[8] = {0};
         for (int64_t i = 0; i < n; i += 8)
-            for (int j = 0; j < 8; j++)
-                sum[j] += w[i + j];
-        for (int j = 1; j < 8; j++)
-            sum[0] += sum[j];
+            for (int j = 0; j < 8; j++) sum[j] += w[i + j];
+        for (int j = 1; j < 8; j++) sum[0] += sum[j];
         job->sums[c] = sum[0];
     }
 }
@@ -47,9 +44,11 @@ static double best_pass(bt_team *team, const read_job *job)
     bt_team_run_one(team, (bt_step){.fn = fill_chunks, .args = job, .n_item = N_CHUNK, .grain = 1});
     double best = 0;
     int64_t start = bt_now_ns();
-    for (int pass = 0; pass < PASS_MAX && (pass < 2 || bt_seconds_since(start) < PASSES_S); pass++) {
+    for (int pass = 0; pass < PASS_MAX && (pass < 2 || bt_seconds_since(start) < PASSES_S);
+         pass++) {
         int64_t begin = bt_now_ns();
-        bt_team_run_one(team, (bt_step){.fn = sum_chunks, .args = job, .n_item = N_CHUNK, .grain = 1});
+        bt_team_run_one(team,
+                        (bt_step){.fn = sum_chunks, .args = job, .n_item = N_CHUNK, .grain = 1});
         double rate = BUFFER_BYTES / (bt_seconds_since(begin) + 1e-9);
         if (rate > best) best = rate;
     }

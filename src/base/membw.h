@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* membw: how fast this machine reads memory, so that a figure in GB/s can be held against it.
  *
- * A decode step reads every weight once; the share of this bandwidth that it reaches says how good the
- * kernels are on a machine one knows nothing about. The buffer is larger than the last-level caches of
- * most machines, and the best pass counts: a lower figure would flatter us.
+ * A decode step reads every weight once; the share of this bandwidth that it reaches says how good
+ * the kernels are on a machine one knows nothing about. The buffer is larger than the last-level
+ * caches of most machines, and the best pass counts: a lower figure would flatter us.
  */
 #pragma once
 #include "base/status.h"
