@@ -44,7 +44,7 @@ void bt_bpe_put_merge(bt_bpe *b, int32_t left, int32_t right, uint32_t rank, int
 }
 
 typedef struct scored {
-    float score;
+    double score;
     int32_t id;
 } scored;
 

@@ -262,7 +262,12 @@ static bt_status squeeze(bt_slice in, bt_buf *out)
         if (out->len) BT_TRY(bt_buf_text(out, " "));
         BT_TRY(bt_buf_add(out, in.text + begin, i - begin));
     }
-    return BT_OK;
+    for (;;) { // the library strips the end after it has turned spaces into U+2581, so a literal one goes too
+        bool space = out->len && out->data[out->len - 1] == ' ';
+        bool mark = out->len >= 3 && !memcmp(out->data + out->len - 3, "\xE2\x96\x81", 3);
+        if (!space && !mark) return BT_OK;
+        out->len -= space ? 1 : 3;
+    }
 }
 
 static bt_status apply_step(const bt_norm_step *step, bt_work *work, bt_slice in, bt_buf *out)

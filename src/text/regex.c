@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* regex: see regex.h. Source: Oniguruma doc/RE (Ruby syntax), pcre2pattern(3) of 10.42.
  *
- * Where the two differ on what tokenizers use: \s (PCRE2 counts U+180E), \w and \b (Alphabetic, marks
- * and connectors against letters, digits and "_"), script names (script against script extensions),
+ * Where the two differ on what tokenizers use: \s (PCRE2 counts U+180E), \w and \b (Alphabetic, marks,
+ * digits and connectors against letters, numbers and "_"), script names (script against script extensions),
  * $ and ^ (always at lines), [a[b]] (a union against a literal bracket), x{1,3}+ (a repeat of a
  * repeat against a possessive one), && (an intersection against two ampersands). */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -16,7 +16,8 @@ enum { PATTERN_BYTES_MAX = 64 << 10, MATCH_STEPS_MIN = 1 << 22, HEAP_KIB_MAX = 6
 
 #define SPACE_SET "\\p{Z}\\t-\\r\\x{85}"
 #define WORD_SET "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
-#define WORD "[" WORD_SET "]"
+#define WORD "[" WORD_SET WORD_LATIN "]"
+#define WORD_LATIN "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}"   // outside [...] Oniguruma counts these six as well
 
 struct bt_regex {
     pcre2_code *code;
@@ -112,8 +113,8 @@ static bt_status translate_escape(reader *r)
     switch (c) {
     case 's': return put_set(r, SPACE_SET, false);
     case 'S': return put_set(r, SPACE_SET, true);
-    case 'w': return put_set(r, WORD_SET, false);
-    case 'W': return put_set(r, WORD_SET, true);
+    case 'w': return put_set(r, r->depth ? WORD_SET : WORD_SET WORD_LATIN, false);
+    case 'W': return put_set(r, WORD_SET WORD_LATIN, true);
     case 'p':
     case 'P': return translate_property(r);
     case 'u': return translate_hex(r, 4);

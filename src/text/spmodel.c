@@ -106,6 +106,8 @@ static bt_status parse_piece(model *m, wire w)
         }
     }
     BT_FAIL_IF(!has_text || m->piece[m->n].len == 0, FORMAT, "there is no text");
+    bool spaced = memchr(m->piece[m->n].text, ' ', m->piece[m->n].len); // as the library: such a piece never matches,
+    if (spaced && m->type[m->n] == BT_PIECE_USER) m->type[m->n] = BT_PIECE_NORMAL; // for text has U+2581 by then
     m->n++;
     return BT_OK;
 }

@@ -36,7 +36,7 @@ typedef struct bt_vocab_spec {
     const float *score;         // [n_piece], NULL for BPE
     const int32_t *type;        // [n_piece] BT_PIECE_x; NULL: all normal
     int32_t n_merge;            // BPE only
-    const bt_slice *merge;      // [n_merge] "left right", best first
+    const bt_slice *merge;      // [n_merge] "left right", best first; NULL is an error past 256 pieces
     const char *pre;            // tokenizer.ggml.pre ("llama-bpe"); NULL: "default"; BPE only
     int32_t bos, eos, eot, eom, unk, pad;   // ids, -1: none
     const int32_t *eog;         // [n_eog] further ids that end a generation; NULL when n_eog is 0

@@ -122,7 +122,7 @@ static bt_status put_array(reader *r, json_t *vocab)
         BT_TRY(put_piece(r, (int32_t)i, (bt_slice){json_string_value(piece), json_string_length(piece)}));
         double x = json_number_value(score);
         BT_FAIL_IF(!(x > -1e30 && x < 1e30), FORMAT, "piece %zu has the score %g, must be within 1e30", i, x);
-        r->t->vocab.score[i] = (float)x;
+        r->t->vocab.score[i] = x;
     }
     return BT_OK;
 }
@@ -144,7 +144,8 @@ static bt_status put_added(reader *r, const bt_hf_config *config)
     for (int32_t k = 0; k < t->n_added; k++) {
         bt_added *a = &t->added[k];
         if (a->normalized) BT_TRY(bt_tok_normalize(t, a->text, &a->match));
-        if (!t->bytes) BT_TRY(put_decoded(r, a->id, a->text)); // byte-level pieces stand for themselves
+        t->vocab.out[a->id] = a->match; // byte-level: added tokens stand for themselves
+        if (!t->bytes) BT_TRY(put_decoded(r, a->id, a->match));
     }
     return BT_OK;
 }

@@ -190,6 +190,9 @@ static bt_status add_metaspace(bt_tokenizer *t, json_t *node)
     return bt_json_opt_bool(node, "split", true, &step->split);
 }
 
+/* \w of Rust's regex crate, which these pre-tokenizers use: not Oniguruma's. */
+#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}"
+
 static bt_status add_pre(bt_tokenizer *t, json_t *node, int depth)
 {
     const char *type;
@@ -205,7 +208,7 @@ static bt_status add_pre(bt_tokenizer *t, json_t *node, int depth)
         BT_TRY(bt_json_opt_bool(node, "individual_digits", false, &each_digit));
         return bt_pretok_add_regex(&t->pre, each_digit ? "\\p{N}" : "\\p{N}+", SPLIT_ISOLATED, false);
     }
-    if (!strcmp(type, "Whitespace")) return bt_pretok_add_regex(&t->pre, "\\w+|[^\\w\\s]+", SPLIT_REMOVED, true);
+    if (!strcmp(type, "Whitespace")) return bt_pretok_add_regex(&t->pre, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
     if (!strcmp(type, "WhitespaceSplit")) return bt_pretok_add_regex(&t->pre, "\\s", SPLIT_REMOVED, false);
     BT_FAIL_IF(strcmp(type, "Punctuation"), UNSUPPORTED, "the pre-tokenizer '%s' is not supported", type);
     BT_TRY(read_rule(node, "Isolated", &rule));

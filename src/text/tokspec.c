@@ -20,8 +20,8 @@ static bt_status check_spec(const bt_vocab_spec *s)
     BT_FAIL_IF(s->n_merge < 0 || s->n_merge > 4 * BT_TOK_PIECE_MAX, FORMAT, "%d merges, must be from 0 to %d", s->n_merge,
                4 * BT_TOK_PIECE_MAX);
     BT_FAIL_IF(s->kind != BT_VOCAB_BPE && !s->score, FORMAT, "a SentencePiece vocabulary without scores");
-    BT_FAIL_IF(s->kind == BT_VOCAB_BPE && s->n_piece > 256 && !s->n_merge, FORMAT,
-               "a byte-level BPE vocabulary of %d pieces without merges", s->n_piece);
+    BT_FAIL_IF(s->kind == BT_VOCAB_BPE && s->n_piece > 256 && !s->merge, FORMAT,
+               "a byte-level BPE vocabulary of %d pieces without a list of merges", s->n_piece);
     for (int32_t i = 0; i < s->n_piece; i++) {
         int32_t type = type_of(s, i);
         BT_FAIL_IF(type < BT_PIECE_NORMAL || type > BT_PIECE_BYTE, FORMAT, "piece %d has type %d, must be from 1 to 6", i,
@@ -104,6 +104,7 @@ static bt_status add_tokens(bt_tokenizer *t, const bt_vocab_spec *s)
         int type = t->vocab.type[i];
         bool special = type == BT_PIECE_CONTROL || type == BT_PIECE_UNKNOWN;
         if ((!special && type != BT_PIECE_USER) || s->piece[i].len == 0) continue;
+        if (!special && s->kind == BT_VOCAB_UNIGRAM) continue; // there they compete by score; unigram.c
         bool marked = !special && !t->bytes;
         bt_slice out = t->vocab.out[i];
         BT_TRY(bt_tok_add_token(t, (bt_added){.id = i, .text = s->piece[i], .special = special, .normalized = marked}));
@@ -188,7 +189,8 @@ static bt_status set_spm(bt_tokenizer *t, const bt_vocab_spec *s)
     bool squeeze = s->remove_extra_whitespaces < 0 ? unigram : s->remove_extra_whitespaces;
     BT_TRY(set_spm_norm(t, s, prefix, squeeze));
     for (int b = 0; b < 256; b++) fallback |= t->vocab.byte_id[b] >= 0;
-    t->strip_first = prefix;
+    t->strip_first = prefix || squeeze; // either way no text of the model's begins with a space
+    t->unigram.is_spm = true;
     t->model = unigram ? TOK_UNIGRAM : TOK_BPE;
     t->kind = unigram ? "unigram" : "spm";
     t->unigram.unk = t->bpe.unk = t->unk;

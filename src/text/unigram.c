@@ -4,6 +4,7 @@
 #include "text/unigram.h"
 #include "base/bits.h"
 #include "base/utf8.h"
+#include <float.h>
 
 static const double unk_penalty = 10; // SentencePiece's: an unknown is this much worse than the worst piece
 
@@ -15,14 +16,17 @@ static bool reachable(const bt_vocab *v, int32_t id)
 bt_status bt_unigram_init(bt_unigram *u, const bt_vocab *v)
 {
     size_t n_byte = 0;
-    double lowest = 0;
+    double lowest = DBL_MAX, highest = -DBL_MAX;
     u->vocab = v;
     for (int32_t i = 0; i < v->n; i++) {
         if (!reachable(v, i)) continue;
         n_byte += v->key[i].len;
+        if (v->type[i] != BT_PIECE_NORMAL) continue;
         if (v->score[i] < lowest) lowest = v->score[i];
+        if (v->score[i] > highest) highest = v->score[i];
     }
-    u->unk_score = lowest - unk_penalty;
+    u->best_score = highest;
+    u->unk_score = lowest == DBL_MAX ? -unk_penalty : lowest - unk_penalty;
     BT_TRY(bt_trie_init(&u->trie, n_byte));
     for (int32_t i = 0; i < v->n; i++)
         if (reachable(v, i)) bt_trie_put(&u->trie, v->key[i].text, v->key[i].len, i);
@@ -38,11 +42,21 @@ typedef struct place {
     uint32_t next;    // on the best path: where the piece that begins here ends
 } place;
 
+/* A user piece nearly always wins: SentencePiece rates it by its length. */
+static double piece_score(const bt_unigram *u, int32_t id, size_t len)
+{
+    if (u->is_spm && u->vocab->type[id] == BT_PIECE_USER) return (double)len * u->best_score - 0.1;
+    return u->vocab->score[id];
+}
+
 static void reach(place *p, double score, int32_t id, size_t from)
 {
     if (p->from != UINT32_MAX && score <= p->score) return;
     *p = (place){score, id, (uint32_t)from, 0};
 }
+
+/* Ties are broken by rounding, so the rounding must be the reference's. */
+static double sum(const bt_unigram *u, double a, double b) { return u->is_spm ? (float)(a + b) : a + b; }
 
 static void extend(const bt_unigram *u, const char *text, size_t len, size_t at, place *p)
 {
@@ -54,9 +68,9 @@ static void extend(const bt_unigram *u, const char *text, size_t len, size_t at,
         int32_t id = u->trie.id[node];
         if (id < 0) continue;
         if (i + 1 - at == k) has_single = true;
-        reach(&p[i + 1], p[at].score + u->vocab->score[id], id, at);
+        reach(&p[i + 1], sum(u, p[at].score, piece_score(u, id, i + 1 - at)), id, at);
     }
-    if (!has_single) reach(&p[at + k], p[at].score + u->unk_score, -1, at);
+    if (!has_single) reach(&p[at + k], sum(u, p[at].score, u->unk_score), -1, at);
 }
 
 static void emit_unknown(const bt_unigram *u, bt_sink *sink, const char *text, size_t len)

@@ -8,8 +8,10 @@
 
 typedef struct bt_unigram {
     const bt_vocab *vocab;
+    double best_score;     // of any normal piece
     bt_trie trie;          // the pieces that text may become
     double unk_score;      // of one code point that is no piece
+    bool is_spm;           // SentencePiece's own arithmetic: sums in float, user pieces with a bonus
     bool byte_fallback;
     bool fuse_unk;
     int32_t unk;           // -1: unknown text vanishes

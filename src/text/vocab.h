@@ -21,7 +21,7 @@ typedef struct bt_vocab {
     bt_slice *out;          // [n] in the arena
     uint8_t *type;          // [n] BT_PIECE_x
     uint8_t *whole;         // [n] 1: the model turns this piece's text into this one piece
-    float *score;           // [n]
+    double *score;          // [n]
     vocab_slot *slot;       // [mask + 1], at most half full
     uint32_t mask;
     int32_t byte_id[256];   // the piece for one raw byte, -1: none
