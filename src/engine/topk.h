@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/* topk: the best few of many without sorting them all. A heap over all n candidates costs O(n) to
+ * build and O(log n) for each one taken, best first, so taking 40 of 128k is little more than one
+ * pass, and no order of the input makes it slow. Better is a larger key; equal keys go by lower id,
+ * so every result is unique. */
+#pragma once
+#include <stdint.h>
+
+typedef struct bt_cand {
+    double key;      // what it is compared by; not NaN
+    double weight;   // unnormalised probability
+    int32_t id;
+} bt_cand;
+
+void bt_topk_build(bt_cand *cand, int32_t n);
+
+/* Move the best of the heap cand[0..n) to cand[n - 1]; the rest is a heap again. n >= 1. */
+void bt_topk_pop(bt_cand *cand, int32_t n);
+
+/* Keep the n_keep that were popped last-to-first from n: move them to the front. */
+void bt_topk_keep(bt_cand *cand, int32_t n, int32_t n_keep);
