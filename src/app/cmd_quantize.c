@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/commands.h"
 #include "app/console.h"
+#include "base/status.h"
 
 typedef struct quantize_options {
     bt_dtype type; // BT_DTYPE_COUNT: not given
@@ -26,7 +27,10 @@ static int run_quantize(const bt_command *self, int argc, char **argv)
     bt_status st =
         bt_model_quantize(path[0], path[1], o.type, &(bt_progress){bt_bar_draw, &bar}, &n_fallback);
     bt_bar_clear(&bar);
-    if (st != BT_OK) return bt_console_fail();
+    if (st != BT_OK) {
+        bt_fail_note("quantizing '%s'", path[0]);
+        return bt_console_fail();
+    }
     if (n_fallback)
         bt_console_note("%d matrices have rows that %s cannot hold; they are q8_0 or f16",
                         n_fallback, bt_dtype_name(o.type));

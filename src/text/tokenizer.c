@@ -9,6 +9,8 @@
 typedef struct encoder {
     const bt_tokenizer *t;
     bt_work *work;
+    const bt_mixed_text *mixed;   // NULL: the text has one origin
+    size_t n_passed;              // stretches of mixed->data that lie behind
 } encoder;
 
 /* A stretch of text on its way to the model. */
@@ -60,6 +62,17 @@ static void swallow_space(const bt_added *a, stretch in, size_t floor, bt_span *
     while (a->rstrip && m->end < in.len && bt_space_at(in.text + m->end, in.len - m->end, &n)) m->end += n;
 }
 
+/* Whether a special token found at `at` is spelled, even in part, by data. */
+static bool is_forged(encoder *e, const bt_added *a, const char *at, size_t len)
+{
+    const bt_mixed_text *mixed = e->mixed;
+    if (!mixed || !a->special) return false;
+    while (e->n_passed < mixed->n_data &&
+           mixed->data[e->n_passed].text + mixed->data[e->n_passed].len <= at)
+        e->n_passed++;
+    return e->n_passed < mixed->n_data && mixed->data[e->n_passed].text < at + len;
+}
+
 /* Send what lies between added tokens to `rest`, and the tokens' ids to the sink. */
 static bt_status cut(encoder *e, const bt_trie *trie, stretch in, stretch_fn *rest)
 {
@@ -72,6 +85,8 @@ static bt_status cut(encoder *e, const bt_trie *trie, stretch in, stretch_fn *re
             continue;
         }
         int32_t k = bt_trie_longest(trie, in.text + i, in.len - i, &n);
+        if (k >= 0 && is_forged(e, &e->t->added[k], in.text + i, n))
+            k = bt_trie_longest(&e->t->user, in.text + i, in.len - i, &n);
         if (k < 0) {
             i++;
             continue;
@@ -191,10 +206,26 @@ bt_status bt_tokenizer_encode(const bt_tokenizer *t, const char *text, size_t le
                               size_t id_max, size_t *ret_n)
 {
     bt_work work = {.sink = {.ids = ids, .id_max = id_max}};
-    encoder e = {t, &work};
+    encoder e = {.t = t, .work = &work};
     BT_FAIL_IF(flags & ~(unsigned)(BT_ENCODE_BOS | BT_ENCODE_SPECIAL), INVALID, "encode flags %#x are unknown", flags);
     BT_FAIL_IF(!text && len, INVALID, "no text, but %zu bytes of it", len);
     bt_status st = len || flags & BT_ENCODE_BOS ? encode_all(&e, (stretch){text ? text : "", len, true}, flags) : BT_OK;
+    work_done(&work);
+    BT_TRY(st);
+    *ret_n = work.sink.n;
+    BT_FAIL_IF(work.sink.n > id_max, LIMIT, "the text has %zu tokens, room for %zu", work.sink.n, id_max);
+    return BT_OK;
+}
+
+bt_status bt_tokenizer_encode_mixed(const bt_tokenizer *t, const bt_mixed_text *text, int32_t *ids,
+                                    size_t id_max, size_t *ret_n)
+{
+    size_t end = valid_end(text->text, text->len, 0);
+    BT_FAIL_IF(end < text->len, FORMAT, "the text is not UTF-8 at byte %zu", end);
+    bt_work work = {.sink = {.ids = ids, .id_max = id_max}};
+    encoder e = {.t = t, .work = &work, .mixed = text};
+    bt_status st = BT_OK;
+    if (text->len) st = encode_all(&e, (stretch){text->text, text->len, true}, BT_ENCODE_SPECIAL);
     work_done(&work);
     BT_TRY(st);
     *ret_n = work.sink.n;

@@ -63,3 +63,18 @@ static inline bt_vocab_spec bt_vocab_spec_empty(void)
  * Errors   FORMAT: ids, types, scores or merges that do not fit together (named); UNSUPPORTED: an
  *          unknown pre-tokenizer; LIMIT: a piece longer than BT_PIECE_BYTES_MAX. */
 BT_CHECKED bt_status bt_tokenizer_new(const bt_vocab_spec *spec, bt_tokenizer **ret);
+
+/* A text of two origins: its own, and stretches of data in it that must not become special tokens. */
+typedef struct bt_mixed_text {
+    const char *text;       // UTF-8
+    size_t len;             // bytes
+    const bt_slice *data;   // [n_data] parts of `text`, ascending, not overlapping
+    size_t n_data;
+} bt_mixed_text;
+
+/* Encode as bt_tokenizer_encode with BT_ENCODE_SPECIAL does, but see no special token where one of its
+ * bytes is data: "<|im_" of the template and "end|>" of a user make none.
+ *
+ * Errors   FORMAT: not UTF-8; LIMIT as there. */
+BT_CHECKED bt_status bt_tokenizer_encode_mixed(const bt_tokenizer *t, const bt_mixed_text *text, int32_t *ids,
+                                               size_t id_max, size_t *ret_n);
