@@ -37,7 +37,10 @@ const char *bt_family_name(bt_family family)
     return (unsigned)family < BT_FAMILY_COUNT ? families[family].name : "unknown";
 }
 
-bt_rope_kind bt_family_gguf_rope(bt_family family) { return families[family].gguf_rope; }
+bt_rope_kind bt_family_gguf_rope(bt_family family)
+{
+    return families[family].gguf_rope;
+}
 
 bt_status bt_family_from_gguf(const char *arch, bt_family *ret_family)
 {
@@ -77,7 +80,8 @@ bt_status bt_family_from_class(const char *class_name, bt_family *ret_family)
     }
     for (char *c = list; *c; c++)
         if (*c == ' ') *c = ',';
-    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s", class_name, list);
+    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s", class_name,
+                   list);
 }
 
 void bt_hparams_family(bt_hparams *hp, bt_family family)
@@ -91,14 +95,15 @@ void bt_hparams_family(bt_hparams *hp, bt_family family)
 
 static bt_status check_range(const char *what, int64_t value, int64_t lo, int64_t hi)
 {
-    BT_FAIL_IF(value < lo || value > hi, FORMAT, "%s is %lld, must be from %lld to %lld", what, (long long)value,
-               (long long)lo, (long long)hi);
+    BT_FAIL_IF(value < lo || value > hi, FORMAT, "%s is %lld, must be from %lld to %lld", what,
+               (long long)value, (long long)lo, (long long)hi);
     return BT_OK;
 }
 
 static bt_status check_positive(const char *what, double value)
 {
-    BT_FAIL_IF(!(value > 0 && value < 1e12), FORMAT, "%s is %g, must be positive and below 1e12", what, value);
+    BT_FAIL_IF(!(value > 0 && value < 1e12), FORMAT, "%s is %g, must be positive and below 1e12", what,
+               value);
     return BT_OK;
 }
 
@@ -116,14 +121,15 @@ static bt_status check_rope(const bt_rope *rope, int32_t d_head)
         BT_TRY(check_positive("low_freq_factor", rope->low_freq_factor));
         BT_TRY(check_positive("high_freq_factor", rope->high_freq_factor));
         BT_FAIL_IF(rope->high_freq_factor <= rope->low_freq_factor, FORMAT,
-                   "high_freq_factor is %g, must be more than low_freq_factor, which is %g", rope->high_freq_factor,
-                   rope->low_freq_factor);
+                   "high_freq_factor is %g, must be more than low_freq_factor, which is %g",
+                   rope->high_freq_factor, rope->low_freq_factor);
         return BT_OK;
     }
     BT_TRY(check_positive("beta_fast", rope->beta_fast));
     BT_TRY(check_positive("beta_slow", rope->beta_slow));
-    BT_FAIL_IF(rope->beta_fast < rope->beta_slow, FORMAT, "beta_fast is %g, must be at least beta_slow, which is %g",
-               rope->beta_fast, rope->beta_slow);
+    BT_FAIL_IF(rope->beta_fast < rope->beta_slow, FORMAT,
+               "beta_fast is %g, must be at least beta_slow, which is %g", rope->beta_fast,
+               rope->beta_slow);
     BT_FAIL_IF(rope->base == 1, FORMAT, "the rotary base is 1, which yarn scaling cannot use");
     return check_positive("the rotary attention factor", rope->attn_factor);
 }
@@ -133,7 +139,8 @@ bt_status bt_hparams_check(const bt_hparams *hp)
     BT_TRY(check_range("the number of layers", hp->n_layer, 1, BT_LAYER_MAX));
     BT_TRY(check_range("the number of heads", hp->n_head, 1, BT_HEAD_MAX));
     BT_TRY(check_range("the number of key-value heads", hp->n_kv, 1, hp->n_head));
-    BT_FAIL_IF(hp->n_head % hp->n_kv, FORMAT, "%d heads cannot share %d key-value heads evenly", hp->n_head, hp->n_kv);
+    BT_FAIL_IF(hp->n_head % hp->n_kv, FORMAT, "%d heads cannot share %d key-value heads evenly", hp->n_head,
+               hp->n_kv);
     BT_TRY(check_range("the model width", hp->d_model, 1, BT_WIDTH_MAX));
     BT_TRY(check_range("the head width", hp->d_head, 2, 4096));
     BT_TRY(check_range("the feed-forward width", hp->d_ff, 1, BT_WIDTH_MAX));
@@ -141,8 +148,8 @@ bt_status bt_hparams_check(const bt_hparams *hp)
     BT_TRY(check_range("the context length", hp->n_ctx_train, 1, BT_CTX_MAX));
     BT_TRY(check_range("heads times head width", (int64_t)hp->n_head * hp->d_head, 2, BT_WIDTH_MAX));
     BT_TRY(check_range("the sliding window", hp->window, 0, BT_CTX_MAX));
-    BT_FAIL_IF(!(hp->rms_eps >= 0 && hp->rms_eps < 1), FORMAT, "the norm's epsilon is %g, must be from 0 to below 1",
-               (double)hp->rms_eps);
+    BT_FAIL_IF(!(hp->rms_eps >= 0 && hp->rms_eps < 1), FORMAT,
+               "the norm's epsilon is %g, must be from 0 to below 1", (double)hp->rms_eps);
     return check_rope(&hp->rope, hp->d_head);
 }
 
@@ -152,7 +159,7 @@ bt_status bt_hparams_check(const bt_hparams *hp)
  * n_ctx_orig / high_freq_factor stay, and between the two a ramp. */
 static double scale_llama3(const bt_rope *rope, double freq)
 {
-    double turns = rope->n_ctx_orig * freq / (2 * M_PI);   // over the original context
+    double turns = rope->n_ctx_orig * freq / (2 * M_PI); // over the original context
     if (turns > rope->high_freq_factor) return freq;
     if (turns < rope->low_freq_factor) return freq / rope->factor;
     double smooth = (turns - rope->low_freq_factor) / (rope->high_freq_factor - rope->low_freq_factor);
@@ -170,7 +177,7 @@ static double scale_yarn(const bt_rope *rope, double freq, int pair)
     double lo = fmax(floor(yarn_pair(rope, rope->beta_fast)), 0);
     double hi = fmin(ceil(yarn_pair(rope, rope->beta_slow)), rope->d_rot - 1);
     if (lo == hi) hi += 0.001;
-    double ramp = fmin(fmax((pair - lo) / (hi - lo), 0), 1);   // 0: keep, 1: divide
+    double ramp = fmin(fmax((pair - lo) / (hi - lo), 0), 1); // 0: keep, 1: divide
     return freq / rope->factor * ramp + freq * (1 - ramp);
 }
 
@@ -180,10 +187,17 @@ void bt_rope_inv_freq(const bt_rope *rope, const float *freq_factor, float *ret_
         double freq = pow(rope->base, -2.0 * i / rope->d_rot);
         if (freq_factor) freq /= (double)freq_factor[i];
         switch (rope->scaling) {
-        case BT_ROPE_SCALE_NONE: break;
-        case BT_ROPE_SCALE_LINEAR: freq /= rope->factor; break;
-        case BT_ROPE_SCALE_LLAMA3: freq = scale_llama3(rope, freq); break;
-        case BT_ROPE_SCALE_YARN: freq = scale_yarn(rope, freq, i); break;
+        case BT_ROPE_SCALE_NONE:
+            break;
+        case BT_ROPE_SCALE_LINEAR:
+            freq /= rope->factor;
+            break;
+        case BT_ROPE_SCALE_LLAMA3:
+            freq = scale_llama3(rope, freq);
+            break;
+        case BT_ROPE_SCALE_YARN:
+            freq = scale_yarn(rope, freq, i);
+            break;
         }
         ret_inv_freq[i] = (float)freq;
     }

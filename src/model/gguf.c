@@ -8,23 +8,24 @@
 #include <string.h>
 
 enum {
-    KEY_BYTES_MAX = 65535,     // the format's own limit
-    NAME_BYTES_MAX = 127,      // the format says 64; some writers pass it
+    KEY_BYTES_MAX = 65535, // the format's own limit
+    NAME_BYTES_MAX = 127,  // the format says 64; some writers pass it
     ARRAY_DEPTH_MAX = 4,
     N_KV_MAX = 1 << 16,
     N_TENSOR_MAX = 1 << 18,
-    KV_BYTES_MIN = 8 + 1 + 4 + 1,              // key length, key, type, value
-    TENSOR_BYTES_MIN = 8 + 1 + 4 + 8 + 4 + 8,  // name length, name, n_dim, one dimension, type, offset
+    KV_BYTES_MIN = 8 + 1 + 4 + 1,             // key length, key, type, value
+    TENSOR_BYTES_MIN = 8 + 1 + 4 + 8 + 4 + 8, // name length, name, n_dim, one dimension, type, offset
     ALIGNMENT_DEFAULT = 32,
     ALIGNMENT_MAX = 1 << 20,
 };
 
 /* GGUF tensor types that we list but cannot compute with: X(id, name, elements a block, bytes a block) */
-#define FOREIGN_LIST(X)                                                                            \
-    X(9, q8_1, 32, 36) X(10, q2_k, 256, 84) X(11, q3_k, 256, 110) X(15, q8_k, 256, 292)             \
-    X(16, iq2_xxs, 256, 66) X(17, iq2_xs, 256, 74) X(18, iq3_xxs, 256, 98) X(19, iq1_s, 256, 50)    \
-    X(20, iq4_nl, 32, 18) X(21, iq3_s, 256, 110) X(22, iq2_s, 256, 82) X(23, iq4_xs, 256, 136)      \
-    X(29, iq1_m, 256, 56) X(34, tq1_0, 256, 54) X(35, tq2_0, 256, 66) X(39, mxfp4, 32, 17)
+#define FOREIGN_LIST(X)                                                                                    \
+    X(9, q8_1, 32, 36)                                                                                     \
+    X(10, q2_k, 256, 84) X(11, q3_k, 256, 110) X(15, q8_k, 256, 292) X(16, iq2_xxs, 256, 66)               \
+        X(17, iq2_xs, 256, 74) X(18, iq3_xxs, 256, 98) X(19, iq1_s, 256, 50) X(20, iq4_nl, 32, 18)         \
+            X(21, iq3_s, 256, 110) X(22, iq2_s, 256, 82) X(23, iq4_xs, 256, 136) X(29, iq1_m, 256, 56)     \
+                X(34, tq1_0, 256, 54) X(35, tq2_0, 256, 66) X(39, mxfp4, 32, 17)
 
 static const struct foreign {
     uint32_t id;
@@ -82,7 +83,10 @@ typedef struct cursor {
     size_t at, len;
 } cursor;
 
-static size_t left(const cursor *c) { return c->len - c->at; }
+static size_t left(const cursor *c)
+{
+    return c->len - c->at;
+}
 
 static bt_status need(const cursor *c, uint64_t n, const char *what)
 {
@@ -111,8 +115,8 @@ static bt_status read_text(cursor *c, const char *what, uint64_t len_max, bt_nam
 {
     uint64_t len;
     BT_TRY(read_u64(c, what, &len));
-    BT_FAIL_IF(len > len_max, FORMAT, "%s has a length of %llu bytes, at most %llu", what, (unsigned long long)len,
-               (unsigned long long)len_max);
+    BT_FAIL_IF(len > len_max, FORMAT, "%s has a length of %llu bytes, at most %llu", what,
+               (unsigned long long)len, (unsigned long long)len_max);
     BT_TRY(need(c, len, what));
     *ret = (bt_name){(const char *)c->bytes + c->at, (size_t)len};
     c->at += (size_t)len;
@@ -126,7 +130,8 @@ static bt_status check_name(bt_name name, const char *what, size_t number)
     for (size_t i = 0; i < name.len;) {
         size_t n = bt_utf8_valid_len(name.text + i, name.len - i);
         BT_FAIL_IF(n == 0 || (unsigned char)name.text[i] < 0x20, FORMAT,
-                   "the name of %s %zu has the byte 0x%02x, which is no text", what, number, (unsigned char)name.text[i]);
+                   "the name of %s %zu has the byte 0x%02x, which is no text", what, number,
+                   (unsigned char)name.text[i]);
         i += n;
     }
     return BT_OK;
@@ -138,7 +143,8 @@ static bt_status read_type(cursor *c, bt_gguf_type *ret)
 {
     uint32_t type;
     BT_TRY(read_u32(c, "a value's type", &type));
-    BT_FAIL_IF(type >= BT_GGUF_TYPE_COUNT, FORMAT, "value type %u, at most %u", type, BT_GGUF_TYPE_COUNT - 1);
+    BT_FAIL_IF(type >= BT_GGUF_TYPE_COUNT, FORMAT, "value type %u, at most %u", type,
+               BT_GGUF_TYPE_COUNT - 1);
     *ret = (bt_gguf_type)type;
     return BT_OK;
 }
@@ -148,7 +154,8 @@ static bt_status read_array_head(cursor *c, bt_gguf_type *ret_item, uint64_t *re
     BT_TRY(read_type(c, ret_item));
     BT_TRY(read_u64(c, "an array's length", ret_n));
     size_t least = types[*ret_item].bytes ? types[*ret_item].bytes : *ret_item == BT_GGUF_TEXT ? 8 : 12;
-    BT_FAIL_IF(*ret_n > left(c) / least, FORMAT, "an array claims %llu elements of %s, but only %zu bytes are left",
+    BT_FAIL_IF(*ret_n > left(c) / least, FORMAT,
+               "an array claims %llu elements of %s, but only %zu bytes are left",
                (unsigned long long)*ret_n, types[*ret_item].name, left(c));
     return BT_OK;
 }
@@ -166,8 +173,10 @@ static bt_status skip_array(cursor *c, int depth)
     }
     for (uint64_t i = 0; i < n; i++) {
         bt_name text;
-        if (item == BT_GGUF_TEXT) BT_TRY(read_text(c, "an array's text", UINT64_MAX, &text));
-        else BT_TRY(skip_array(c, depth + 1));
+        if (item == BT_GGUF_TEXT)
+            BT_TRY(read_text(c, "an array's text", UINT64_MAX, &text));
+        else
+            BT_TRY(skip_array(c, depth + 1));
     }
     return BT_OK;
 }
@@ -188,10 +197,13 @@ static bt_status read_array(cursor *c, bt_arena *arena, bt_gguf_kv *kv)
         return kv->item == BT_GGUF_BOOL ? read_bools(kv) : BT_OK;
     }
     bt_name *text = NULL;
-    if (kv->item == BT_GGUF_TEXT) BT_TRY(bt_arena_array(arena, (size_t)kv->n, sizeof *text, (void **)&text));
+    if (kv->item == BT_GGUF_TEXT)
+        BT_TRY(bt_arena_array(arena, (size_t)kv->n, sizeof *text, (void **)&text));
     for (uint64_t i = 0; i < kv->n; i++) {
-        if (text) BT_TRY(read_text(c, "an array's text", UINT64_MAX, &text[i]));
-        else BT_TRY(skip_array(c, 2));
+        if (text)
+            BT_TRY(read_text(c, "an array's text", UINT64_MAX, &text[i]));
+        else
+            BT_TRY(skip_array(c, 2));
     }
     kv->text = text;
     return BT_OK;
@@ -227,8 +239,8 @@ static bt_status read_kvs(cursor *c, bt_arena *arena, bt_gguf *g)
         bt_gguf_kv *kv = &g->kv[i];
         BT_TRY(read_text(c, "a key", KEY_BYTES_MAX, &kv->key));
         BT_TRY(check_name(kv->key, "key", i));
-        BT_FAIL_IF(!bt_name_set_add(&g->key_set, kv->key.text, kv->key.len), FORMAT, "key '%.*s' appears twice",
-                   (int)kv->key.len, kv->key.text);
+        BT_FAIL_IF(!bt_name_set_add(&g->key_set, kv->key.text, kv->key.len), FORMAT,
+                   "key '%.*s' appears twice", (int)kv->key.len, kv->key.text);
         bt_status st = read_value(c, arena, kv);
         if (st != BT_OK) {
             bt_fail_note("key '%.*s'", (int)kv->key.len, kv->key.text);
@@ -244,7 +256,8 @@ static bt_status read_dims(cursor *c, bt_desc *desc)
 {
     uint32_t n_dim;
     BT_TRY(read_u32(c, "the number of dimensions", &n_dim));
-    BT_FAIL_IF(n_dim < 1 || n_dim > BT_DIM_MAX, FORMAT, "%u dimensions, must be 1 to %d", n_dim, BT_DIM_MAX);
+    BT_FAIL_IF(n_dim < 1 || n_dim > BT_DIM_MAX, FORMAT, "%u dimensions, must be 1 to %d", n_dim,
+               BT_DIM_MAX);
     desc->n_dim = (int32_t)n_dim;
     for (uint32_t i = 0; i < n_dim; i++) {
         uint64_t dim;
@@ -292,7 +305,8 @@ static bt_status read_tensors(cursor *c, bt_arena *arena, bt_gguf *g)
         BT_TRY(read_text(c, "a tensor's name", NAME_BYTES_MAX, &name));
         BT_TRY(check_name(name, "tensor", i));
         BT_TRY(bt_arena_text(arena, name.text, name.len, (char **)&t->name));
-        BT_FAIL_IF(!bt_name_set_add(&g->tensor_set, t->name, name.len), FORMAT, "tensor '%s' appears twice", t->name);
+        BT_FAIL_IF(!bt_name_set_add(&g->tensor_set, t->name, name.len), FORMAT, "tensor '%s' appears twice",
+                   t->name);
         bt_status st = read_tensor_body(c, t);
         if (st != BT_OK) {
             bt_fail_note("tensor '%s'", t->name);
@@ -316,11 +330,13 @@ static bt_status place_tensors(bt_arena *arena, bt_gguf *g, uint64_t data_at)
     BT_TRY(bt_arena_array(arena, g->n_tensor, sizeof *order, (void **)&order));
     for (size_t i = 0; i < g->n_tensor; i++) {
         bt_gguf_tensor *t = order[i] = &g->tensor[i];
-        BT_FAIL_IF(t->offset % g->alignment, FORMAT, "tensor '%s' lies at offset %llu, must be a multiple of %u",
-                   t->name, (unsigned long long)t->offset, g->alignment);
+        BT_FAIL_IF(t->offset % g->alignment, FORMAT,
+                   "tensor '%s' lies at offset %llu, must be a multiple of %u", t->name,
+                   (unsigned long long)t->offset, g->alignment);
         BT_FAIL_IF(t->offset > n_data || t->n_bytes > n_data - t->offset, FORMAT,
-                   "tensor '%s' needs %llu bytes at offset %llu, but the file has %llu bytes of data", t->name,
-                   (unsigned long long)t->n_bytes, (unsigned long long)t->offset, (unsigned long long)n_data);
+                   "tensor '%s' needs %llu bytes at offset %llu, but the file has %llu bytes of data",
+                   t->name, (unsigned long long)t->n_bytes, (unsigned long long)t->offset,
+                   (unsigned long long)n_data);
         t->offset += data_at;
     }
     if (g->n_tensor) qsort(order, g->n_tensor, sizeof *order, by_offset);
@@ -336,8 +352,9 @@ static bt_status read_head(cursor *c, bt_gguf *g)
 {
     uint64_t n_tensor, n_kv;
     BT_TRY(need(c, 4, "the magic"));
-    BT_FAIL_IF(memcmp(c->bytes, "GGUF", 4), FORMAT, "the file begins with %02x %02x %02x %02x, not with 'GGUF'",
-               c->bytes[0], c->bytes[1], c->bytes[2], c->bytes[3]);
+    BT_FAIL_IF(memcmp(c->bytes, "GGUF", 4), FORMAT,
+               "the file begins with %02x %02x %02x %02x, not with 'GGUF'", c->bytes[0], c->bytes[1],
+               c->bytes[2], c->bytes[3]);
     c->at = 4;
     BT_TRY(read_u32(c, "the version", &g->version));
     BT_FAIL_IF(g->version == 2u << 24 || g->version == 3u << 24, UNSUPPORTED,
@@ -346,13 +363,15 @@ static bt_status read_head(cursor *c, bt_gguf *g)
     BT_FAIL_IF(g->version < 2 || g->version > 3, FORMAT, "GGUF version %u, must be 2 or 3", g->version);
     BT_TRY(read_u64(c, "the number of tensors", &n_tensor));
     BT_TRY(read_u64(c, "the number of keys", &n_kv));
-    BT_FAIL_IF(n_kv > N_KV_MAX, FORMAT, "the file claims %llu keys, at most %d", (unsigned long long)n_kv, N_KV_MAX);
+    BT_FAIL_IF(n_kv > N_KV_MAX, FORMAT, "the file claims %llu keys, at most %d", (unsigned long long)n_kv,
+               N_KV_MAX);
     BT_FAIL_IF(n_tensor > N_TENSOR_MAX, FORMAT, "the file claims %llu tensors, at most %d",
                (unsigned long long)n_tensor, N_TENSOR_MAX);
-    BT_FAIL_IF(n_kv > left(c) / KV_BYTES_MIN, FORMAT, "the file claims %llu keys, but only %zu bytes are left",
-               (unsigned long long)n_kv, left(c));
+    BT_FAIL_IF(n_kv > left(c) / KV_BYTES_MIN, FORMAT,
+               "the file claims %llu keys, but only %zu bytes are left", (unsigned long long)n_kv, left(c));
     BT_FAIL_IF(n_tensor > left(c) / TENSOR_BYTES_MIN, FORMAT,
-               "the file claims %llu tensors, but only %zu bytes are left", (unsigned long long)n_tensor, left(c));
+               "the file claims %llu tensors, but only %zu bytes are left", (unsigned long long)n_tensor,
+               left(c));
     g->n_kv = (size_t)n_kv;
     g->n_tensor = (size_t)n_tensor;
     return BT_OK;
@@ -362,8 +381,8 @@ static bt_status read_alignment(bt_gguf *g)
 {
     int64_t alignment = ALIGNMENT_DEFAULT;
     BT_TRY(bt_gguf_opt_i64(g, "general.alignment", 1, ALIGNMENT_MAX, &alignment));
-    BT_FAIL_IF(!bt_is_pow2((uint64_t)alignment), FORMAT, "'general.alignment' is %lld, must be a power of two",
-               (long long)alignment);
+    BT_FAIL_IF(!bt_is_pow2((uint64_t)alignment), FORMAT,
+               "'general.alignment' is %lld, must be a power of two", (long long)alignment);
     g->alignment = (uint32_t)alignment;
     return BT_OK;
 }

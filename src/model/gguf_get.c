@@ -16,40 +16,58 @@ bool bt_gguf_is_integer(bt_gguf_type type)
     return type <= BT_GGUF_I32 || type == BT_GGUF_U64 || type == BT_GGUF_I64;
 }
 
-bool bt_gguf_is_real(bt_gguf_type type) { return type == BT_GGUF_F32 || type == BT_GGUF_F64; }
+bool bt_gguf_is_real(bt_gguf_type type)
+{
+    return type == BT_GGUF_F32 || type == BT_GGUF_F64;
+}
 
 /* A u64 past INT64_MAX saturates: no range that a caller asks for reaches that far. */
-static int64_t narrow_u64(uint64_t x) { return x > INT64_MAX ? INT64_MAX : (int64_t)x; }
+static int64_t narrow_u64(uint64_t x)
+{
+    return x > INT64_MAX ? INT64_MAX : (int64_t)x;
+}
 
-#define LOAD(type, at)                                                                             \
-    ({                                                                                             \
-        type load_;                                                                                \
-        memcpy(&load_, (at), sizeof load_);                                                        \
-        load_;                                                                                     \
+#define LOAD(type, at)                                                                                     \
+    ({                                                                                                     \
+        type load_;                                                                                        \
+        memcpy(&load_, (at), sizeof load_);                                                                \
+        load_;                                                                                             \
     })
 
 int64_t bt_gguf_i64_at(const bt_gguf_kv *kv, uint64_t i)
 {
     switch (kv->type == BT_GGUF_ARRAY ? kv->item : kv->type) {
     case BT_GGUF_BOOL:
-    case BT_GGUF_U8: return kv->data[i];
-    case BT_GGUF_I8: return (int8_t)kv->data[i];
-    case BT_GGUF_U16: return LOAD(uint16_t, kv->data + 2 * i);
-    case BT_GGUF_I16: return LOAD(int16_t, kv->data + 2 * i);
-    case BT_GGUF_U32: return LOAD(uint32_t, kv->data + 4 * i);
-    case BT_GGUF_I32: return LOAD(int32_t, kv->data + 4 * i);
-    case BT_GGUF_U64: return narrow_u64(LOAD(uint64_t, kv->data + 8 * i));
-    case BT_GGUF_I64: return LOAD(int64_t, kv->data + 8 * i);
-    default: return 0;
+    case BT_GGUF_U8:
+        return kv->data[i];
+    case BT_GGUF_I8:
+        return (int8_t)kv->data[i];
+    case BT_GGUF_U16:
+        return LOAD(uint16_t, kv->data + 2 * i);
+    case BT_GGUF_I16:
+        return LOAD(int16_t, kv->data + 2 * i);
+    case BT_GGUF_U32:
+        return LOAD(uint32_t, kv->data + 4 * i);
+    case BT_GGUF_I32:
+        return LOAD(int32_t, kv->data + 4 * i);
+    case BT_GGUF_U64:
+        return narrow_u64(LOAD(uint64_t, kv->data + 8 * i));
+    case BT_GGUF_I64:
+        return LOAD(int64_t, kv->data + 8 * i);
+    default:
+        return 0;
     }
 }
 
 double bt_gguf_f64_at(const bt_gguf_kv *kv, uint64_t i)
 {
     switch (kv->type == BT_GGUF_ARRAY ? kv->item : kv->type) {
-    case BT_GGUF_F32: return LOAD(float, kv->data + 4 * i);
-    case BT_GGUF_F64: return LOAD(double, kv->data + 8 * i);
-    default: return NAN;
+    case BT_GGUF_F32:
+        return LOAD(float, kv->data + 4 * i);
+    case BT_GGUF_F64:
+        return LOAD(double, kv->data + 8 * i);
+    default:
+        return NAN;
     }
 }
 
@@ -91,7 +109,8 @@ bt_status bt_gguf_opt_f64(const bt_gguf *gguf, const char *key, double lo, doubl
     bool integer = bt_gguf_is_integer(kv->type);
     if (!integer && !bt_gguf_is_real(kv->type)) return fail_type(kv, key, "a number");
     double value = integer ? (double)bt_gguf_i64_at(kv, 0) : bt_gguf_f64_at(kv, 0);
-    BT_FAIL_IF(!(value >= lo && value <= hi), FORMAT, "key '%s' is %g, must be from %g to %g", key, value, lo, hi);
+    BT_FAIL_IF(!(value >= lo && value <= hi), FORMAT, "key '%s' is %g, must be from %g to %g", key, value,
+               lo, hi);
     *ret_value = value;
     return BT_OK;
 }
@@ -120,7 +139,8 @@ bt_status bt_gguf_opt_text(const bt_gguf *gguf, const char *key, bt_name *ret_te
     return BT_OK;
 }
 
-bt_status bt_gguf_opt_array(const bt_gguf *gguf, const char *key, bt_gguf_type item, const bt_gguf_kv **ret_kv)
+bt_status bt_gguf_opt_array(const bt_gguf *gguf, const char *key, bt_gguf_type item,
+                            const bt_gguf_kv **ret_kv)
 {
     const bt_gguf_kv *kv = bt_gguf_find(gguf, key);
     bool fits = !kv || (kv->type == BT_GGUF_ARRAY &&

@@ -20,7 +20,8 @@ static const char *arch_key(const char *arch, const char *part, char out[192])
 /* NUL-terminated copy of a text value; FORMAT when a NUL hides inside. */
 static bt_status copy_text(bt_model_file *f, bt_name text, const char *key, char **ret)
 {
-    BT_FAIL_IF(text.len && memchr(text.text, 0, text.len), FORMAT, "key '%s' has a NUL byte in its text", key);
+    BT_FAIL_IF(text.len && memchr(text.text, 0, text.len), FORMAT, "key '%s' has a NUL byte in its text",
+               key);
     return bt_arena_text(&f->arena, text.text, text.len, ret);
 }
 
@@ -38,7 +39,8 @@ static bt_status get_per_layer(const bt_gguf *g, const char *key, bool must, int
 {
     const bt_gguf_kv *kv = bt_gguf_find(g, key);
     if (!kv || kv->type != BT_GGUF_ARRAY)
-        return must ? bt_gguf_get_i64(g, key, 0, INT32_MAX, ret) : bt_gguf_opt_i64(g, key, 0, INT32_MAX, ret);
+        return must ? bt_gguf_get_i64(g, key, 0, INT32_MAX, ret)
+                    : bt_gguf_opt_i64(g, key, 0, INT32_MAX, ret);
     BT_TRY(bt_gguf_opt_array(g, key, BT_GGUF_I32, &kv));
     BT_FAIL_IF(kv->n == 0, FORMAT, "key '%s' is an empty array", key);
     int64_t first = bt_gguf_i64_at(kv, 0);
@@ -58,8 +60,10 @@ static bt_status read_yarn(const bt_gguf *g, const char *arch, bt_rope *rope)
     double attn = 1;
     rope->beta_fast = 32;
     rope->beta_slow = 1;
-    BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.yarn_beta_fast", key), 1e-6, 1e6, &rope->beta_fast));
-    BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.yarn_beta_slow", key), 1e-6, 1e6, &rope->beta_slow));
+    BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.yarn_beta_fast", key), 1e-6, 1e6,
+                           &rope->beta_fast));
+    BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.yarn_beta_slow", key), 1e-6, 1e6,
+                           &rope->beta_slow));
     BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.attn_factor", key), 1e-6, 1e6, &attn));
     // The key multiplies what the paper's formula gives (eq. 22).
     rope->attn_factor = attn * (rope->factor > 1 ? 0.1 * log(rope->factor) + 1 : 1);
@@ -74,13 +78,14 @@ static bt_status read_scaling(const bt_gguf *g, const char *arch, const bt_hpara
     rope->factor = rope->attn_factor = 1;
     BT_TRY(bt_gguf_opt_text(g, arch_key(arch, "rope.scaling.type", key), &type));
     BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.factor", key), 0, 1e6, &rope->factor));
-    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "rope.scaling.original_context_length", key), 1, BT_CTX_MAX, &orig));
+    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "rope.scaling.original_context_length", key), 1, BT_CTX_MAX,
+                           &orig));
     rope->n_ctx_orig = (int32_t)orig;
-    if (!type.text) {   // the key of older files
+    if (!type.text) { // the key of older files
         BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scale_linear", key), 0, 1e6, &rope->factor));
         type = rope->factor != 0 && rope->factor != 1 ? (bt_name){"linear", 6} : (bt_name){"none", 4};
     }
-    if (rope->factor == 0) rope->factor = 1;   // some writers spell "no scaling" so
+    if (rope->factor == 0) rope->factor = 1; // some writers spell "no scaling" so
     if (type.len == 4 && !memcmp(type.text, "none", 4)) {
         rope->factor = 1;
         return BT_OK;
@@ -90,8 +95,8 @@ static bt_status read_scaling(const bt_gguf *g, const char *arch, const bt_hpara
         return BT_OK;
     }
     BT_FAIL_IF(type.len != 4 || memcmp(type.text, "yarn", 4), UNSUPPORTED,
-               "rotary scaling '%.*s' is not supported; supported are none, linear, yarn", (int)bt_min_i64((int64_t)type.len, 64),
-               type.text);
+               "rotary scaling '%.*s' is not supported; supported are none, linear, yarn",
+               (int)bt_min_i64((int64_t)type.len, 64), type.text);
     rope->scaling = BT_ROPE_SCALE_YARN;
     return read_yarn(g, arch, rope);
 }
@@ -120,12 +125,13 @@ static bt_status read_heads(const bt_gguf *g, const char *arch, bt_hparams *hp)
     d_head = hp->d_model / n_head;
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.key_length", key), 1, INT32_MAX, &d_head));
     bool given = bt_gguf_find(g, key) != NULL;
-    BT_FAIL_IF(!given && hp->d_model % n_head, FORMAT, "the model width %d is no multiple of the %lld heads",
-               hp->d_model, (long long)n_head);
+    BT_FAIL_IF(!given && hp->d_model % n_head, FORMAT,
+               "the model width %d is no multiple of the %lld heads", hp->d_model, (long long)n_head);
     d_value = d_head;
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.value_length", key), 1, INT32_MAX, &d_value));
-    BT_FAIL_IF(d_value != d_head, UNSUPPORTED, "keys have %lld and values %lld elements a head; they must be equal",
-               (long long)d_head, (long long)d_value);
+    BT_FAIL_IF(d_value != d_head, UNSUPPORTED,
+               "keys have %lld and values %lld elements a head; they must be equal", (long long)d_head,
+               (long long)d_value);
     hp->n_head = (int32_t)n_head;
     hp->n_kv = (int32_t)n_kv;
     hp->d_head = (int32_t)d_head;
@@ -143,8 +149,8 @@ static bt_status read_widths(const bt_model_file *f, const bt_gguf *g, const cha
     BT_TRY(get_per_layer(g, arch_key(arch, "feed_forward_length", key), true, &d_ff));
     BT_TRY(bt_gguf_get_f64(g, arch_key(arch, "attention.layer_norm_rms_epsilon", key), 0, 0.999, &eps));
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "expert_count", key), 0, INT32_MAX, &n_expert));
-    BT_FAIL_IF(n_expert > 0, UNSUPPORTED, "the model has %lld experts; mixtures of experts are not supported",
-               (long long)n_expert);
+    BT_FAIL_IF(n_expert > 0, UNSUPPORTED,
+               "the model has %lld experts; mixtures of experts are not supported", (long long)n_expert);
     const bt_tensor_view *embd = bt_model_file_find(f, "token_embd.weight");
     BT_FAIL_IF(!embd, NOTFOUND, "there is no tensor 'token_embd.weight'");
     hp->n_vocab = (int32_t)bt_min_i64(embd->desc.dim[0], BT_VOCAB_MAX + 1);
@@ -172,11 +178,12 @@ static bt_status check_token_count(const bt_gguf *g, const char *arch, const bt_
     int64_t n = hp->n_vocab;
     const bt_gguf_kv *tokens;
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "vocab_size", key), 0, INT32_MAX, &n));
-    BT_FAIL_IF(n != hp->n_vocab, FORMAT, "key '%s' is %lld, but the embedding has %d rows", key, (long long)n,
-               hp->n_vocab);
+    BT_FAIL_IF(n != hp->n_vocab, FORMAT, "key '%s' is %lld, but the embedding has %d rows", key,
+               (long long)n, hp->n_vocab);
     BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.tokens", BT_GGUF_TEXT, &tokens));
     BT_FAIL_IF(tokens && tokens->n != (uint64_t)hp->n_vocab, FORMAT,
-               "the vocabulary has %llu tokens, but the embedding %d rows", (unsigned long long)tokens->n, hp->n_vocab);
+               "the vocabulary has %llu tokens, but the embedding %d rows", (unsigned long long)tokens->n,
+               hp->n_vocab);
     return BT_OK;
 }
 
@@ -218,7 +225,8 @@ static bt_status vocab_kind(const char *model, bt_vocab_kind *ret)
 }
 
 /* An array with one entry for each token, or absent (NULL). */
-static bt_status token_array(const bt_gguf *g, const char *key, bt_gguf_type item, uint64_t n, const bt_gguf_kv **ret)
+static bt_status token_array(const bt_gguf *g, const char *key, bt_gguf_type item, uint64_t n,
+                             const bt_gguf_kv **ret)
 {
     BT_TRY(bt_gguf_opt_array(g, key, item, ret));
     BT_FAIL_IF(*ret && (*ret)->n != n, FORMAT, "key '%s' has %llu entries, but there are %llu tokens", key,
@@ -235,13 +243,15 @@ static bt_status copy_texts(bt_model_file *f, const bt_gguf_kv *kv, const bt_sli
     return BT_OK;
 }
 
-static bt_status read_pieces(bt_model_file *f, const bt_gguf *g, const bt_gguf_kv *tokens, bt_vocab_spec *spec)
+static bt_status read_pieces(bt_model_file *f, const bt_gguf *g, const bt_gguf_kv *tokens,
+                             bt_vocab_spec *spec)
 {
     const bt_gguf_kv *scores, *types, *merges;
     float *score;
     int32_t *type;
-    BT_FAIL_IF(tokens->n < 1 || tokens->n > BT_VOCAB_MAX, FORMAT, "the vocabulary has %llu tokens, must be 1 to %d",
-               (unsigned long long)tokens->n, BT_VOCAB_MAX);
+    BT_FAIL_IF(tokens->n < 1 || tokens->n > BT_VOCAB_MAX, FORMAT,
+               "the vocabulary has %llu tokens, must be 1 to %d", (unsigned long long)tokens->n,
+               BT_VOCAB_MAX);
     spec->n_piece = (int32_t)tokens->n;
     BT_TRY(copy_texts(f, tokens, &spec->piece));
     BT_TRY(token_array(g, "tokenizer.ggml.scores", BT_GGUF_F32, tokens->n, &scores));
@@ -258,14 +268,14 @@ static bt_status read_pieces(bt_model_file *f, const bt_gguf *g, const bt_gguf_k
             int64_t t = bt_gguf_i64_at(types, i);
             BT_FAIL_IF(t < 0 || t > BT_PIECE_BYTE, FORMAT, "token %llu has type %lld, must be 0 to %d",
                        (unsigned long long)i, (long long)t, BT_PIECE_BYTE);
-            type[i] = t ? (int32_t)t : BT_PIECE_NORMAL;   // 0 is "undefined": some writers leave it so
+            type[i] = t ? (int32_t)t : BT_PIECE_NORMAL; // 0 is "undefined": some writers leave it so
         }
         spec->type = type;
     }
     BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.merges", BT_GGUF_TEXT, &merges));
     if (merges && spec->kind == BT_VOCAB_BPE) {
-        BT_FAIL_IF(merges->n > BT_VOCAB_MAX * 4, LIMIT, "%llu merges, at most %d", (unsigned long long)merges->n,
-                   BT_VOCAB_MAX * 4);
+        BT_FAIL_IF(merges->n > BT_VOCAB_MAX * 4, LIMIT, "%llu merges, at most %d",
+                   (unsigned long long)merges->n, BT_VOCAB_MAX * 4);
         BT_TRY(copy_texts(f, merges, &spec->merge));
         spec->n_merge = (int32_t)merges->n;
     }
@@ -278,7 +288,8 @@ static bt_status read_id(const bt_gguf *g, const char *key, int32_t n_piece, int
     int64_t id = -1;
     BT_TRY(bt_gguf_opt_i64(g, key, -1, UINT32_MAX, &id));
     if (id == UINT32_MAX) id = -1;
-    BT_FAIL_IF(id >= n_piece, FORMAT, "key '%s' is %lld, but there are %d tokens", key, (long long)id, n_piece);
+    BT_FAIL_IF(id >= n_piece, FORMAT, "key '%s' is %lld, but there are %d tokens", key, (long long)id,
+               n_piece);
     *ret = (int32_t)id;
     return BT_OK;
 }
@@ -313,7 +324,8 @@ static bt_status read_specials(bt_model_file *f, const bt_gguf *g, bt_vocab_spec
     const bt_gguf_kv *kv = bt_gguf_find(g, "tokenizer.ggml.precompiled_charsmap");
     if (!kv) return BT_OK;
     bool bytes = kv->type == BT_GGUF_ARRAY && (kv->item == BT_GGUF_I8 || kv->item == BT_GGUF_U8);
-    BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.precompiled_charsmap", bytes ? kv->item : BT_GGUF_U8, &charsmap));
+    BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.precompiled_charsmap", bytes ? kv->item : BT_GGUF_U8,
+                             &charsmap));
     spec->charsmap = charsmap->data;
     spec->charsmap_len = (size_t)charsmap->n;
     return BT_OK;
@@ -326,7 +338,7 @@ static bt_status read_tokenizer(bt_model_file *f, const bt_gguf *g)
     char *model = NULL;
     BT_TRY(opt_text(f, g, "tokenizer.ggml.model", &model));
     BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.tokens", BT_GGUF_TEXT, &tokens));
-    if ((!model || !strcmp(model, "none")) && !tokens) return BT_OK;   // a model without a tokenizer
+    if ((!model || !strcmp(model, "none")) && !tokens) return BT_OK; // a model without a tokenizer
     BT_FAIL_IF(!model, FORMAT, "key 'tokenizer.ggml.model' is missing");
     BT_FAIL_IF(!tokens, FORMAT, "key 'tokenizer.ggml.tokens' is missing");
     BT_TRY(vocab_kind(model, &spec.kind));
@@ -343,7 +355,10 @@ static bt_status add_tensors(bt_model_file *f, const bt_gguf *g)
 {
     for (size_t i = 0; i < g->n_tensor; i++) {
         const bt_gguf_tensor *t = &g->tensor[i];
-        bt_tensor_view view = {.name = t->name, .desc = t->desc, .data = g->bytes + t->offset, .n_bytes = t->n_bytes,
+        bt_tensor_view view = {.name = t->name,
+                               .desc = t->desc,
+                               .data = g->bytes + t->offset,
+                               .n_bytes = t->n_bytes,
                                .type_name = bt_gguf_tensor_type_name(t->type)};
         BT_TRY(bt_parts_view(f, &view));
     }
@@ -372,7 +387,8 @@ bt_status bt_gguf_model_load(bt_model_file *f, const uint8_t *bytes, size_t len)
     int64_t n_split = 1;
     BT_TRY(bt_gguf_parse(bytes, len, &f->arena, &g));
     BT_TRY(bt_gguf_opt_i64(&g, "split.count", 0, SPLIT_MAX, &n_split));
-    BT_FAIL_IF(n_split > 1, INVALID, "this is one of %lld split files and cannot be opened alone", (long long)n_split);
+    BT_FAIL_IF(n_split > 1, INVALID, "this is one of %lld split files and cannot be opened alone",
+               (long long)n_split);
     BT_TRY(bt_parts_room(f, g.n_tensor));
     BT_TRY(add_tensors(f, &g));
     return read_facts(f, &g);
@@ -392,9 +408,10 @@ static bt_status split_path(const char *first, int64_t i, int64_t n, bt_buf *ret
     snprintf(tail, sizeof tail, "-00001-of-%05lld.gguf", (long long)n);
     size_t len = strlen(first), n_tail = strlen(tail);
     BT_FAIL_IF(len < n_tail || strcmp(first + len - n_tail, tail), INVALID,
-               "the model is split into %lld files: open the first, whose name ends in '%s'", (long long)n, tail);
-    return bt_buf_format(ret_path, "%.*s-%05lld-of-%05lld.gguf", (int)(len - n_tail), first, (long long)i + 1,
-                         (long long)n);
+               "the model is split into %lld files: open the first, whose name ends in '%s'", (long long)n,
+               tail);
+    return bt_buf_format(ret_path, "%.*s-%05lld-of-%05lld.gguf", (int)(len - n_tail), first,
+                         (long long)i + 1, (long long)n);
 }
 
 static bt_status parse_split(bt_model_file *f, const char *first, int64_t i, int64_t n, bt_gguf *ret_gguf)
@@ -406,7 +423,8 @@ static bt_status parse_split(bt_model_file *f, const char *first, int64_t i, int
     if (st == BT_OK && i > 0) st = bt_gguf_parse(f->map[i].bytes, f->map[i].len, &f->arena, ret_gguf);
     if (st == BT_OK) st = bt_gguf_get_i64(ret_gguf, "split.no", 0, SPLIT_MAX, &no);
     if (st == BT_OK && no != i)
-        st = bt_fail(BT_FORMAT, "it says it is number %lld of the split, must be %lld", (long long)no, (long long)i);
+        st = bt_fail(BT_FORMAT, "it says it is number %lld of the split, must be %lld", (long long)no,
+                     (long long)i);
     if (st != BT_OK && path.data) bt_fail_note("split '%s'", path.data);
     bt_buf_done(&path);
     return st;
@@ -423,8 +441,8 @@ static bt_status open_splits(bt_model_file *f, const char *path, bt_gguf *part, 
     }
     n_claimed = (int64_t)n_tensor;
     BT_TRY(bt_gguf_opt_i64(&part[0], "split.tensors.count", 0, INT32_MAX, &n_claimed));
-    BT_FAIL_IF(n_claimed != (int64_t)n_tensor, FORMAT, "the split claims %lld tensors, but its files have %zu",
-               (long long)n_claimed, n_tensor);
+    BT_FAIL_IF(n_claimed != (int64_t)n_tensor, FORMAT,
+               "the split claims %lld tensors, but its files have %zu", (long long)n_claimed, n_tensor);
     BT_TRY(bt_parts_room(f, n_tensor));
     for (int64_t i = 0; i < n; i++) BT_TRY(add_tensors(f, &part[i]));
     return BT_OK;

@@ -13,8 +13,14 @@ void bt_gguf_out_done(bt_gguf_out *out)
     *out = (bt_gguf_out){0};
 }
 
-static bt_status add_u32(bt_buf *buf, uint32_t x) { return bt_buf_add(buf, &x, sizeof x); }
-static bt_status add_u64(bt_buf *buf, uint64_t x) { return bt_buf_add(buf, &x, sizeof x); }
+static bt_status add_u32(bt_buf *buf, uint32_t x)
+{
+    return bt_buf_add(buf, &x, sizeof x);
+}
+static bt_status add_u64(bt_buf *buf, uint64_t x)
+{
+    return bt_buf_add(buf, &x, sizeof x);
+}
 
 static bt_status add_text(bt_buf *buf, const char *text, size_t len)
 {
@@ -68,7 +74,8 @@ bt_status bt_gguf_put_texts(bt_gguf_out *out, const char *key, const bt_name *te
     return BT_OK;
 }
 
-bt_status bt_gguf_put_array(bt_gguf_out *out, const char *key, bt_gguf_type item, const void *data, size_t n)
+bt_status bt_gguf_put_array(bt_gguf_out *out, const char *key, bt_gguf_type item, const void *data,
+                            size_t n)
 {
     static const uint8_t bytes[] = {
 #define BYTES(upper, lower, n) n,
@@ -91,9 +98,11 @@ bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *
 {
     uint64_t n_bytes, end;
     int id = bt_dtype_gguf_id(desc->dtype);
-    BT_FAIL_IF(id < 0, UNSUPPORTED, "tensor '%s' has type %s, which GGUF lacks", name, bt_dtype_name(desc->dtype));
+    BT_FAIL_IF(id < 0, UNSUPPORTED, "tensor '%s' has type %s, which GGUF lacks", name,
+               bt_dtype_name(desc->dtype));
     BT_TRY(bt_desc_check_bytes(desc, &n_bytes));
-    BT_FAIL_IF(!bt_add_fits(out->n_data, n_bytes + BT_GGUF_ALIGNMENT, &end), LIMIT, "the file's size overflows");
+    BT_FAIL_IF(!bt_add_fits(out->n_data, n_bytes + BT_GGUF_ALIGNMENT, &end), LIMIT,
+               "the file's size overflows");
     BT_TRY(add_text(&out->info, name, strlen(name)));
     BT_TRY(add_u32(&out->info, (uint32_t)desc->n_dim));
     for (int i = desc->n_dim - 1; i >= 0; i--) BT_TRY(add_u64(&out->info, (uint64_t)desc->dim[i]));
@@ -115,7 +124,9 @@ bt_status bt_gguf_out_head(const bt_gguf_out *out, bt_buf *ret_head)
     BT_TRY(add_u64(ret_head, out->n_kv));
     BT_TRY(bt_buf_add(ret_head, out->kv.data, out->kv.len));
     BT_TRY(bt_buf_add(ret_head, out->info.data, out->info.len));
-    return bt_buf_add(ret_head, zero, (BT_GGUF_ALIGNMENT - (ret_head->len - start) % BT_GGUF_ALIGNMENT) % BT_GGUF_ALIGNMENT);
+    return bt_buf_add(ret_head, zero,
+                      (BT_GGUF_ALIGNMENT - (ret_head->len - start) % BT_GGUF_ALIGNMENT) %
+                          BT_GGUF_ALIGNMENT);
 }
 
 /* ---- hyperparameters ---- */
@@ -147,7 +158,7 @@ static bt_status put_scaling(bt_gguf_out *out, const bt_hparams *hp)
     BT_TRY(bt_gguf_put_text(out, arch_key(hp, "rope.scaling.type", key), type, strlen(type)));
     BT_TRY(put_arch_f32(out, hp, "rope.scaling.factor", rope->factor));
     if (rope->scaling == BT_ROPE_SCALE_LINEAR) return BT_OK;
-    double paper = rope->factor > 1 ? 0.1 * log(rope->factor) + 1 : 1;   // readers multiply by it
+    double paper = rope->factor > 1 ? 0.1 * log(rope->factor) + 1 : 1; // readers multiply by it
     BT_TRY(put_arch_u32(out, hp, "rope.scaling.original_context_length", rope->n_ctx_orig));
     BT_TRY(put_arch_f32(out, hp, "rope.scaling.attn_factor", rope->attn_factor / paper));
     BT_TRY(put_arch_f32(out, hp, "rope.scaling.yarn_beta_fast", rope->beta_fast));
@@ -189,25 +200,37 @@ bt_status bt_gguf_put_hparams(bt_gguf_out *out, const bt_hparams *hp, const char
 uint32_t bt_gguf_file_type(bt_dtype dtype)
 {
     switch (dtype) {
-    case BT_F32: return 0;
-    case BT_F16: return 1;
-    case BT_Q4_0: return 2;
-    case BT_Q4_1: return 3;
-    case BT_Q8_0: return 7;
-    case BT_Q5_0: return 8;
-    case BT_Q5_1: return 9;
-    case BT_Q4_K: return 14;   // "small": uniform
-    case BT_Q5_K: return 16;
-    case BT_Q6_K: return 18;
-    case BT_BF16: return 32;
-    default: return 1024;      // "guessed"
+    case BT_F32:
+        return 0;
+    case BT_F16:
+        return 1;
+    case BT_Q4_0:
+        return 2;
+    case BT_Q4_1:
+        return 3;
+    case BT_Q8_0:
+        return 7;
+    case BT_Q5_0:
+        return 8;
+    case BT_Q5_1:
+        return 9;
+    case BT_Q4_K:
+        return 14; // "small": uniform
+    case BT_Q5_K:
+        return 16;
+    case BT_Q6_K:
+        return 18;
+    case BT_BF16:
+        return 32;
+    default:
+        return 1024; // "guessed"
     }
 }
 
 void bt_gguf_rope_factors(const bt_rope *rope, float *ret_factor)
 {
     bt_rope plain = *rope;
-    float base[2048], scaled[2048];   // d_rot <= d_head <= 4096
+    float base[2048], scaled[2048]; // d_rot <= d_head <= 4096
     plain.scaling = BT_ROPE_SCALE_NONE;
     bt_rope_inv_freq(&plain, NULL, base);
     bt_rope_inv_freq(rope, NULL, scaled);

@@ -10,24 +10,25 @@
 enum { BT_GGUF_ALIGNMENT = 32 };
 
 typedef struct bt_gguf_out {
-    bt_buf kv, info;          // encoded so far
+    bt_buf kv, info; // encoded so far
     uint64_t n_kv, n_tensor;
-    uint64_t n_data;          // bytes of data, padded
+    uint64_t n_data; // bytes of data, padded
 } bt_gguf_out;
 
-void bt_gguf_out_done(bt_gguf_out *out);   // {0} is a valid empty one
+void bt_gguf_out_done(bt_gguf_out *out); // {0} is a valid empty one
 
 BT_CHECKED bt_status bt_gguf_put_u32(bt_gguf_out *out, const char *key, uint32_t value);
 BT_CHECKED bt_status bt_gguf_put_f32(bt_gguf_out *out, const char *key, float value);
 BT_CHECKED bt_status bt_gguf_put_bool(bt_gguf_out *out, const char *key, bool value);
 BT_CHECKED bt_status bt_gguf_put_text(bt_gguf_out *out, const char *key, const char *text, size_t len);
 BT_CHECKED bt_status bt_gguf_put_texts(bt_gguf_out *out, const char *key, const bt_name *text, size_t n);
-BT_CHECKED bt_status bt_gguf_put_array(bt_gguf_out *out, const char *key, bt_gguf_type item, const void *data,
-                                       size_t n);
-BT_CHECKED bt_status bt_gguf_put_copy(bt_gguf_out *out, const bt_gguf_kv *kv);   // as another file has it
+BT_CHECKED bt_status bt_gguf_put_array(bt_gguf_out *out, const char *key, bt_gguf_type item,
+                                       const void *data, size_t n);
+BT_CHECKED bt_status bt_gguf_put_copy(bt_gguf_out *out, const bt_gguf_kv *kv); // as another file has it
 
 /* Describe the next tensor; *ret_offset (may be NULL) is where its data goes, from the data's begin. */
-BT_CHECKED bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *desc, uint64_t *ret_offset);
+BT_CHECKED bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *desc,
+                                        uint64_t *ret_offset);
 
 /* Append the whole head, padded: the data follows. */
 BT_CHECKED bt_status bt_gguf_out_head(const bt_gguf_out *out, bt_buf *ret_head);

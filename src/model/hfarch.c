@@ -26,7 +26,10 @@ static bt_status opt_i32(json_t *doc, const char *key, int64_t hi, int64_t def, 
 
 /* ---- rotary embedding ---- */
 
-static double mscale(double factor, double m) { return factor > 1 ? 0.1 * m * log(factor) + 1 : 1; }
+static double mscale(double factor, double m)
+{
+    return factor > 1 ? 0.1 * m * log(factor) + 1 : 1;
+}
 
 static bt_status read_yarn(json_t *scaling, bt_rope *rope)
 {
@@ -38,7 +41,8 @@ static bt_status read_yarn(json_t *scaling, bt_rope *rope)
     BT_TRY(bt_json_opt_f64(scaling, "mscale_all_dim", 0, 1e3, 0, &m_all));
     BT_TRY(bt_json_opt_bool(scaling, "truncate", true, &truncate));
     BT_FAIL_IF(!truncate, UNSUPPORTED, "'truncate' is false; yarn scaling is supported with true only");
-    double def = m > 0 && m_all > 0 ? mscale(rope->factor, m) / mscale(rope->factor, m_all) : mscale(rope->factor, 1);
+    double def = m > 0 && m_all > 0 ? mscale(rope->factor, m) / mscale(rope->factor, m_all)
+                                    : mscale(rope->factor, 1);
     return bt_json_opt_f64(scaling, "attention_factor", 1e-6, 1e6, def, &rope->attn_factor);
 }
 
@@ -50,11 +54,13 @@ static bt_status read_scaling(json_t *scaling, const bt_hparams *hp, bt_rope *ro
     if (!strcmp(type, "default")) return BT_OK;
     bool linear = !strcmp(type, "linear"), llama3 = !strcmp(type, "llama3"), yarn = !strcmp(type, "yarn");
     BT_FAIL_IF(!linear && !llama3 && !yarn, UNSUPPORTED,
-               "rotary scaling '%.64s' is not supported; supported are default, linear, llama3, yarn", type);
+               "rotary scaling '%.64s' is not supported; supported are default, linear, llama3, yarn",
+               type);
     BT_TRY(bt_json_get_f64(scaling, "factor", 1, 1e6, &rope->factor));
     rope->scaling = linear ? BT_ROPE_SCALE_LINEAR : llama3 ? BT_ROPE_SCALE_LLAMA3 : BT_ROPE_SCALE_YARN;
     if (linear) return BT_OK;
-    BT_TRY(opt_i32(scaling, "original_max_position_embeddings", BT_CTX_MAX, hp->n_ctx_train, &rope->n_ctx_orig));
+    BT_TRY(opt_i32(scaling, "original_max_position_embeddings", BT_CTX_MAX, hp->n_ctx_train,
+                   &rope->n_ctx_orig));
     if (yarn) return read_yarn(scaling, rope);
     BT_TRY(bt_json_get_f64(scaling, "low_freq_factor", 1e-6, 1e6, &rope->low_freq_factor));
     return bt_json_get_f64(scaling, "high_freq_factor", 1e-6, 1e6, &rope->high_freq_factor);
@@ -64,7 +70,8 @@ static bt_status read_scaling(json_t *scaling, const bt_hparams *hp, bt_rope *ro
 static bt_status read_rope(json_t *doc, bt_hparams *hp)
 {
     bt_rope *rope = &hp->rope;
-    json_t *scaling = json_object_get(doc, "rope_scaling"), *parameters = json_object_get(doc, "rope_parameters");
+    json_t *scaling = json_object_get(doc, "rope_scaling"),
+           *parameters = json_object_get(doc, "rope_parameters");
     double part;
     if (json_is_null(scaling) || !scaling) scaling = parameters;
     BT_FAIL_IF(scaling && !json_is_null(scaling) && !json_is_object(scaling), FORMAT,
@@ -92,9 +99,10 @@ static bt_status read_layer_types(json_t *types, bt_hparams *hp)
     for (int32_t i = 0; i < hp->n_layer; i++) {
         const char *type = json_string_value(json_array_get(types, (size_t)i));
         bool sliding = type && !strcmp(type, "sliding_attention");
-        BT_FAIL_IF(!sliding && (!type || strcmp(type, "full_attention")), UNSUPPORTED,
-                   "layer %d has the attention type '%.64s'; supported are full_attention, sliding_attention", i,
-                   type ? type : "(not a string)");
+        BT_FAIL_IF(
+            !sliding && (!type || strcmp(type, "full_attention")), UNSUPPORTED,
+            "layer %d has the attention type '%.64s'; supported are full_attention, sliding_attention", i,
+            type ? type : "(not a string)");
         if (sliding) hp->window_layer[i / 64] |= 1ull << (i % 64);
     }
     return BT_OK;
@@ -110,7 +118,7 @@ static bt_status read_window(json_t *doc, const char *class_name, bt_hparams *hp
         BT_TRY(bt_json_opt_i64(doc, "max_window_layers", 0, INT32_MAX, 28, &from));
     }
     if (!use) return BT_OK;
-    bool given = json_object_get(doc, "sliding_window") != NULL;   // null is given, and means none
+    bool given = json_object_get(doc, "sliding_window") != NULL; // null is given, and means none
     BT_TRY(bt_json_opt_i64(doc, "sliding_window", 1, BT_CTX_MAX, given ? 0 : 4096, &window));
     if (!window) return BT_OK;
     hp->window = (int32_t)window;
@@ -121,7 +129,7 @@ static bt_status read_window(json_t *doc, const char *class_name, bt_hparams *hp
     }
     for (size_t i = 0; i < BT_COUNT_OF(hp->window_layer); i++)
         if (hp->window_layer[i]) return BT_OK;
-    hp->window = 0;   // no layer has it
+    hp->window = 0; // no layer has it
     return BT_OK;
 }
 
@@ -134,7 +142,8 @@ static bt_status read_heads(json_t *doc, bt_hparams *hp)
     bool given = json_is_integer(json_object_get(doc, "head_dim"));
     bool by_class = hp->family == BT_FAMILY_QWEN3 && !json_object_get(doc, "head_dim");
     BT_FAIL_IF(!given && !by_class && hp->d_model % hp->n_head, FORMAT,
-               "'hidden_size' is %d, which is no multiple of the %d in 'num_attention_heads'", hp->d_model, hp->n_head);
+               "'hidden_size' is %d, which is no multiple of the %d in 'num_attention_heads'", hp->d_model,
+               hp->n_head);
     return opt_i32(doc, "head_dim", 4096, by_class ? 128 : hp->d_model / hp->n_head, &hp->d_head);
 }
 
@@ -154,11 +163,13 @@ static bt_status refuse_unsupported(json_t *doc)
 {
     const char *act, *method = "unknown";
     BT_TRY(bt_json_opt_text(doc, "hidden_act", "silu", &act));
-    BT_FAIL_IF(strcmp(act, "silu") && strcmp(act, "swish"), UNSUPPORTED, "'hidden_act' is '%.64s', must be silu", act);
+    BT_FAIL_IF(strcmp(act, "silu") && strcmp(act, "swish"), UNSUPPORTED,
+               "'hidden_act' is '%.64s', must be silu", act);
     json_t *quantised = json_object_get(doc, "quantization_config");
     if (!json_is_object(quantised)) return BT_OK;
     BT_TRY(bt_json_opt_text(quantised, "quant_method", method, &method));
-    return bt_fail(BT_UNSUPPORTED, "the weights are quantised by '%.64s'; F32, F16 and BF16 can be read", method);
+    return bt_fail(BT_UNSUPPORTED, "the weights are quantised by '%.64s'; F32, F16 and BF16 can be read",
+                   method);
 }
 
 static bt_status read_class(json_t *doc, const char **ret_class)
@@ -179,7 +190,8 @@ static bt_status read_eos(json_t *doc, bt_hf_arch *config)
         json_t *id = json_is_array(value) ? json_array_get(value, i) : value;
         BT_FAIL_IF(!json_is_integer(id), FORMAT, "'eos_token_id' must be an integer or a list of them");
         json_int_t x = json_integer_value(id);
-        BT_FAIL_IF(x < -1 || x > INT32_MAX, FORMAT, "'eos_token_id' is %lld, must be from 0 to %d", (long long)x, INT32_MAX);
+        BT_FAIL_IF(x < -1 || x > INT32_MAX, FORMAT, "'eos_token_id' is %lld, must be from 0 to %d",
+                   (long long)x, INT32_MAX);
         if (x >= 0 && config->n_eos < (int32_t)BT_COUNT_OF(config->eos)) config->eos[config->n_eos++] = x;
     }
     return BT_OK;
@@ -221,7 +233,7 @@ bt_status bt_hf_arch_parse(const char *text, size_t len, bt_hf_arch *ret_config)
     if (st == BT_OK) st = read_config(doc, &config);
     json_decref(doc);
     if (st == BT_OK) *ret_config = config;
-    return st;
+    return st == BT_NOTFOUND ? BT_FORMAT : st; // a missing key is a malformed file, not a missing one
 }
 
 bt_status bt_hf_eos_parse(const char *text, size_t len, bt_hf_arch *config)

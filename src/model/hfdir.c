@@ -23,11 +23,11 @@ static const struct rename {
 };
 
 static const struct rename layer_parts[] = {
-    {"input_layernorm", "attn_norm"},          {"self_attn.q_proj", "attn_q"},
-    {"self_attn.k_proj", "attn_k"},            {"self_attn.v_proj", "attn_v"},
-    {"self_attn.o_proj", "attn_output"},       {"self_attn.q_norm", "attn_q_norm"},
-    {"self_attn.k_norm", "attn_k_norm"},       {"post_attention_layernorm", "ffn_norm"},
-    {"mlp.gate_proj", "ffn_gate"},             {"mlp.up_proj", "ffn_up"},
+    {"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
+    {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
+    {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
+    {"self_attn.k_norm", "attn_k_norm"}, {"post_attention_layernorm", "ffn_norm"},
+    {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
     {"mlp.down_proj", "ffn_down"},
 };
 
@@ -39,12 +39,14 @@ bool bt_hf_tensor_name(const char *name, char out[96])
             return true;
         }
     const char *prefix = "model.layers.", *p = name + strlen(prefix);
-    if (strncmp(name, prefix, strlen(prefix)) || *p < '0' || *p > '9' || (*p == '0' && p[1] != '.')) return false;
+    if (strncmp(name, prefix, strlen(prefix)) || *p < '0' || *p > '9' || (*p == '0' && p[1] != '.'))
+        return false;
     size_t n_digit = strspn(p, "0123456789");
     const char *part = p + n_digit + 1, *dot = p[n_digit] == '.' ? strrchr(part, '.') : NULL;
     if (!dot || n_digit > 9 || (strcmp(dot, ".weight") && strcmp(dot, ".bias"))) return false;
     for (size_t i = 0; i < BT_COUNT_OF(layer_parts); i++)
-        if (strlen(layer_parts[i].hf) == (size_t)(dot - part) && !memcmp(layer_parts[i].hf, part, (size_t)(dot - part))) {
+        if (strlen(layer_parts[i].hf) == (size_t)(dot - part) &&
+            !memcmp(layer_parts[i].hf, part, (size_t)(dot - part))) {
             snprintf(out, 96, "blk.%.*s.%s%s", (int)n_digit, p, layer_parts[i].ours, dot);
             return true;
         }
@@ -63,13 +65,15 @@ static bool is_redundant(const char *name)
 static bt_status add_tensor(bt_model_file *f, const bt_safetensor *t)
 {
     char ours[96], *name = (char *)t->name;
-    bt_tensor_view view = {.desc = t->desc, .data = t->data, .n_bytes = t->n_bytes, .type_name = t->type_name};
+    bt_tensor_view view = {
+        .desc = t->desc, .data = t->data, .n_bytes = t->n_bytes, .type_name = t->type_name};
     if (is_redundant(t->name)) return BT_OK;
     bool known = bt_hf_tensor_name(t->name, ours);
     // A name we do not know in a layer would change what the layer computes.
     if (!known && !strncmp(t->name, "model.layers.", 13))
-        BT_TRY(bt_parts_problem(f, bt_fail(BT_UNSUPPORTED, "tensor '%s' is not part of a model family that we know", t->name),
-                                false));
+        BT_TRY(bt_parts_problem(
+            f, bt_fail(BT_UNSUPPORTED, "tensor '%s' is not part of a model family that we know", t->name),
+            false));
     if (known) BT_TRY(bt_arena_text(&f->arena, ours, strlen(ours), &name));
     view.name = name;
     return bt_parts_view(f, &view);
@@ -104,8 +108,11 @@ static bt_status add_shards(bt_model_file *f, const bt_safetensors *shard, size_
 static bt_status check_shard_name(const char *name)
 {
     size_t n = strlen(name), m = strlen(".safetensors");
-    bool plain = n > m && n < 256 && name[0] != '.' && !strpbrk(name, "/\\:") && !strcmp(name + n - m, ".safetensors");
-    BT_FAIL_IF(!plain, FORMAT, "the index names the file '%.256s'; only plain names ending in .safetensors are allowed", name);
+    bool plain = n > m && n < 256 && name[0] != '.' && !strpbrk(name, "/\\:") &&
+                 !strcmp(name + n - m, ".safetensors");
+    BT_FAIL_IF(!plain, FORMAT,
+               "the index names the file '%.256s'; only plain names ending in .safetensors are allowed",
+               name);
     return BT_OK;
 }
 
@@ -115,7 +122,8 @@ static bt_status list_shards(bt_model_file *f, json_t *map, bt_name_set *ret_set
     const char *tensor;
     json_t *value;
     BT_TRY(bt_name_set_init(ret_set, SHARD_MAX, &f->arena));
-    json_object_foreach(map, tensor, value) {
+    json_object_foreach(map, tensor, value)
+    {
         const char *name = json_string_value(value);
         char *copy;
         BT_FAIL_IF(!name, FORMAT, "the index's entry for '%.128s' is no string", tensor);
@@ -134,7 +142,8 @@ static bt_status check_index(json_t *map, const bt_name_set *set, const bt_safet
 {
     const char *tensor;
     json_t *value;
-    json_object_foreach(map, tensor, value) {
+    json_object_foreach(map, tensor, value)
+    {
         const char *file = json_string_value(value);
         int64_t i = bt_name_set_find(set, file, strlen(file));
         BT_FAIL_IF(bt_name_set_find(&shard[i].set, tensor, strlen(tensor)) < 0, FORMAT,
@@ -160,7 +169,8 @@ static bt_status open_index(bt_model_file *f, const char *dir, json_t *doc)
 /* ---- the directory ---- */
 
 /* Read dir/name; *ret_found is false (and nothing read) when there is no such file. */
-static bt_status read_file(const char *dir, const char *name, size_t len_max, bt_buf *ret_text, bool *ret_found)
+static bt_status read_file(const char *dir, const char *name, size_t len_max, bt_buf *ret_text,
+                           bool *ret_found)
 {
     bt_buf path = {0};
     bt_status st = bt_path_join(&path, dir, name);
@@ -179,7 +189,7 @@ static bt_status open_weights(bt_model_file *f, const char *dir)
     BT_TRY(bt_arena_array(&f->arena, SHARD_MAX, sizeof *f->map, (void **)&f->map));
     bt_status st = read_file(dir, "model.safetensors.index.json", INDEX_BYTES_MAX, &text, &found);
     if (st == BT_OK) st = bt_path_join(&path, dir, "model.safetensors");
-    if (st == BT_OK && (!found || bt_file_exists(path.data))) {   // transformers prefers the single file too
+    if (st == BT_OK && (!found || bt_file_exists(path.data))) { // transformers prefers the single file too
         st = map_shard(f, dir, "model.safetensors", &single);
         if (st == BT_OK) st = add_shards(f, &single, 1);
     } else if (st == BT_OK) {
@@ -215,7 +225,8 @@ static bt_status read_config(bt_model_file *f, const char *dir)
     // An untied head must be there, unless the configuration leaves the question open.
     if (st == BT_OK && f->use != BT_USE_TOKENIZER && config.tie_given && !config.hp.tie_embeddings &&
         !bt_model_file_find(f, "output.weight"))
-        st = bt_fail(BT_NOTFOUND, "'tie_word_embeddings' is false, but there is no tensor 'lm_head.weight'");
+        st =
+            bt_fail(BT_NOTFOUND, "'tie_word_embeddings' is false, but there is no tensor 'lm_head.weight'");
     return st;
 }
 

@@ -7,9 +7,9 @@
 /* What config.json says that matters to us. */
 typedef struct bt_hf_arch {
     bt_hparams hp;
-    bool tie_given;           // tie_word_embeddings was there: then a missing head is an error
+    bool tie_given; // tie_word_embeddings was there: then a missing head is an error
     int32_t n_eos;
-    int64_t eos[16];          // eos_token_id, one or a list; 0..2^31 - 1
+    int64_t eos[16]; // eos_token_id, one or a list; 0..2^31 - 1
 } bt_hf_arch;
 
 /* Parse config.json. FORMAT names the key, found and allowed; UNSUPPORTED names what this build lacks. */

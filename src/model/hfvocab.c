@@ -15,17 +15,18 @@
 enum { JSON_BYTES_MAX = 256 << 20, SPLIT_MAX = 8 };
 
 /* The pre-tokenizers looked for, by GGUF's names; prename.c has what they do. */
-static const char *const known_pre[] = {"llama-bpe", "qwen2", "gpt-2", "smollm", "deepseek-llm", "deepseek-coder",
-                                        "deepseek-v3", "gpt-4o", "tekken", "dbrx", "stablelm2", "qwen35", "falcon"};
+static const char *const known_pre[] = {"llama-bpe",      "qwen2",       "gpt-2",  "smollm", "deepseek-llm",
+                                        "deepseek-coder", "deepseek-v3", "gpt-4o", "tekken", "dbrx",
+                                        "stablelm2",      "qwen35",      "falcon"};
 
 typedef struct vocab {
     bt_arena arena;
     const bt_tokenizer *tokenizer;
     json_t *doc, *model;
-    int32_t n;              // ids: the rows of the embedding
-    bt_name *piece;         // [n]
-    int32_t *type;          // [n] BT_PIECE_x
-    float *score;           // [n], "llama" only
+    int32_t n;      // ids: the rows of the embedding
+    bt_name *piece; // [n]
+    int32_t *type;  // [n] BT_PIECE_x
+    float *score;   // [n], "llama" only
     bool byte_level;
 } vocab;
 
@@ -35,8 +36,8 @@ static bt_status set_piece(vocab *v, json_t *id, const char *text, int32_t type)
 {
     BT_FAIL_IF(!json_is_integer(id), FORMAT, "the id of '%.64s' is no integer", text);
     json_int_t i = json_integer_value(id);
-    BT_FAIL_IF(i < 0 || i >= v->n, FORMAT, "the id of '%.64s' is %lld, but the embedding has %d rows", text, (long long)i,
-               v->n);
+    BT_FAIL_IF(i < 0 || i >= v->n, FORMAT, "the id of '%.64s' is %lld, but the embedding has %d rows", text,
+               (long long)i, v->n);
     v->piece[i] = (bt_name){text, strlen(text)};
     v->type[i] = type;
     return BT_OK;
@@ -57,16 +58,20 @@ static bt_status read_pieces(vocab *v)
     BT_TRY(bt_json_get(v->model, "vocab", JSON_OBJECT, &table));
     BT_TRY(bt_json_opt_text(v->model, "unk_token", "", &unk));
     BT_TRY(bt_json_opt_bool(v->model, "byte_fallback", false, &fallback));
-    json_object_foreach(table, text, value) {
+    json_object_foreach(table, text, value)
+    {
         int32_t type = fallback && is_byte_piece(text) ? BT_PIECE_BYTE : BT_PIECE_NORMAL;
         BT_TRY(set_piece(v, value, text, type));
     }
     added = json_object_get(v->doc, "added_tokens");
-    json_array_foreach(added, i, value) {
+    json_array_foreach(added, i, value)
+    {
         bool special;
         BT_TRY(bt_json_get_text(value, "content", &text));
         BT_TRY(bt_json_opt_bool(value, "special", false, &special));
-        int32_t type = !special ? BT_PIECE_USER : !v->byte_level && !strcmp(text, unk) ? BT_PIECE_UNKNOWN : BT_PIECE_CONTROL;
+        int32_t type = !special                               ? BT_PIECE_USER
+                       : !v->byte_level && !strcmp(text, unk) ? BT_PIECE_UNKNOWN
+                                                              : BT_PIECE_CONTROL;
         BT_TRY(set_piece(v, json_object_get(value, "id"), text, type));
     }
     for (int32_t k = 0; k < v->n; k++) {
@@ -133,11 +138,12 @@ static bt_status read_scores(vocab *v, json_t *merges)
         v->score[i] = v->type[i] == BT_PIECE_NORMAL ? -(float)n - 1 : 0;
         if (bt_name_set_add(&set, v->piece[i].text, v->piece[i].len)) id_of[set.n - 1] = i;
     }
-    for (size_t i = n; i-- > 0;) {   // backwards: the first merge that makes a piece has the last word
+    for (size_t i = n; i-- > 0;) { // backwards: the first merge that makes a piece has the last word
         bt_name left, right;
         BT_TRY(split_merge(json_array_get(merges, i), &left, &right));
-        BT_FAIL_IF(left.len + right.len >= sizeof joined, LIMIT, "a merge makes a piece of %zu bytes, at most %zu",
-                   left.len + right.len, sizeof joined - 1);
+        BT_FAIL_IF(left.len + right.len >= sizeof joined, LIMIT,
+                   "a merge makes a piece of %zu bytes, at most %zu", left.len + right.len,
+                   sizeof joined - 1);
         memcpy(joined, left.text, left.len);
         memcpy(joined + left.len, right.text, right.len);
         int64_t at = bt_name_set_find(&set, joined, left.len + right.len);
@@ -153,7 +159,7 @@ static bt_status read_scores(vocab *v, json_t *merges)
 typedef struct splits {
     const char *pattern[SPLIT_MAX];
     int n;
-    bool bytes;   // ends in the byte alphabet
+    bool bytes; // ends in the byte alphabet
 } splits;
 
 static bt_status add_split(splits *s, const char *pattern)
@@ -186,7 +192,8 @@ static bt_status read_step(json_t *step, splits *s)
         BT_TRY(bt_json_opt_text(step, "behavior", "", &behaviour));
         BT_TRY(bt_json_opt_bool(step, "invert", false, &flag));
         // "Removed" and inverted is how tiktoken's conversions spell "isolated"
-        bool isolated = (!strcmp(behaviour, "Isolated") && !flag) || (!strcmp(behaviour, "Removed") && flag);
+        bool isolated =
+            (!strcmp(behaviour, "Isolated") && !flag) || (!strcmp(behaviour, "Removed") && flag);
         if (isolated) return add_split(s, pattern);
     }
     return bt_fail(BT_UNSUPPORTED, "GGUF has no name for a pre-tokenizer with the step '%.64s'", type);
@@ -237,13 +244,15 @@ static bt_status find_pre(const vocab *v, const splits *s, const char **ret_name
 /* Whether a space goes in front: a Prepend normalizer, or Metaspace with a prepend_scheme. */
 static bool adds_space(const vocab *v)
 {
-    json_t *pre = json_object_get(v->doc, "pre_tokenizer"), *norm = json_object_get(v->doc, "normalizer"), *step;
+    json_t *pre = json_object_get(v->doc, "pre_tokenizer"), *norm = json_object_get(v->doc, "normalizer"),
+           *step;
     const char *scheme = json_string_value(json_object_get(pre, "prepend_scheme"));
     json_t *old = json_object_get(pre, "add_prefix_space");
     size_t i;
     if (scheme) return strcmp(scheme, "never") != 0;
     if (old) return json_is_true(old);
-    json_array_foreach(json_object_get(norm, "normalizers"), i, step) {
+    json_array_foreach(json_object_get(norm, "normalizers"), i, step)
+    {
         const char *type = json_string_value(json_object_get(step, "type"));
         if (type && !strcmp(type, "Prepend")) return true;
     }
@@ -262,9 +271,12 @@ static bt_status put_ends(bt_gguf_out *out, const bt_model_file *file, const bt_
     const int32_t *end = bt_model_file_eos(file, &n);
     for (int32_t i = 0; i < n; i++) {
         if (end[i] == eos || end[i] == eot || end[i] == eom) continue;
-        if (eos < 0) eos = end[i];
-        else if (eot < 0) eot = end[i];
-        else if (eom < 0) eom = end[i];
+        if (eos < 0)
+            eos = end[i];
+        else if (eot < 0)
+            eot = end[i];
+        else if (eom < 0)
+            eom = end[i];
     }
     BT_TRY(put_id(out, "tokenizer.ggml.eos_token_id", eos));
     BT_TRY(put_id(out, "tokenizer.ggml.eot_token_id", eot));
@@ -290,13 +302,16 @@ static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v
     const char *type, *pre;
     BT_TRY(bt_json_get(v->doc, "model", JSON_OBJECT, &v->model));
     BT_TRY(bt_json_opt_text(v->model, "type", "BPE", &type));
-    BT_FAIL_IF(strcmp(type, "BPE"), UNSUPPORTED, "a tokenizer of type '%.32s' cannot be written to GGUF; BPE can", type);
+    BT_FAIL_IF(strcmp(type, "BPE"), UNSUPPORTED,
+               "a tokenizer of type '%.32s' cannot be written to GGUF; BPE can", type);
     BT_TRY(bt_json_get(v->model, "merges", JSON_ARRAY, &merges));
-    const char *first = json_string_value(json_object_get(json_object_get(v->doc, "pre_tokenizer"), "type"));
+    const char *first =
+        json_string_value(json_object_get(json_object_get(v->doc, "pre_tokenizer"), "type"));
     bool metaspace = !first || !strcmp(first, "Metaspace");
     if (!metaspace) BT_TRY(read_splits(json_object_get(v->doc, "pre_tokenizer"), &s));
     v->byte_level = s.bytes;
-    BT_FAIL_IF(!metaspace && !s.bytes, UNSUPPORTED, "GGUF has no name for a pre-tokenizer of type '%.32s'", first);
+    BT_FAIL_IF(!metaspace && !s.bytes, UNSUPPORTED, "GGUF has no name for a pre-tokenizer of type '%.32s'",
+               first);
     BT_TRY(read_pieces(v));
     const char *model = v->byte_level ? "gpt2" : "llama";
     BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.model", model, strlen(model)));
@@ -323,7 +338,8 @@ bt_status bt_hf_vocab_put(bt_gguf_out *out, const bt_model_file *file)
     bt_status st;
     if ((st = bt_path_join(&path, bt_model_file_path(file), "tokenizer.json"))) goto done;
     if (!bt_file_exists(path.data)) {
-        st = bt_fail(BT_UNSUPPORTED, "writing a tokenizer to GGUF needs a 'tokenizer.json', which the directory lacks");
+        st = bt_fail(BT_UNSUPPORTED,
+                     "writing a tokenizer to GGUF needs a 'tokenizer.json', which the directory lacks");
         goto done;
     }
     if ((st = bt_file_read(path.data, JSON_BYTES_MAX, &text)) ||

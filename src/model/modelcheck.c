@@ -22,37 +22,48 @@ static const struct part {
     width rows, cols;
     when when;
 } parts[] = {
-    {"attn_norm.weight", W_NONE, W_MODEL, ALWAYS},  {"attn_q.weight", W_Q, W_MODEL, ALWAYS},
-    {"attn_k.weight", W_KV, W_MODEL, ALWAYS},       {"attn_v.weight", W_KV, W_MODEL, ALWAYS},
-    {"attn_output.weight", W_MODEL, W_Q, ALWAYS},   {"ffn_norm.weight", W_NONE, W_MODEL, ALWAYS},
-    {"ffn_gate.weight", W_FF, W_MODEL, ALWAYS},     {"ffn_up.weight", W_FF, W_MODEL, ALWAYS},
-    {"ffn_down.weight", W_MODEL, W_FF, ALWAYS},     {"attn_q.bias", W_NONE, W_Q, QKV_BIAS},
-    {"attn_k.bias", W_NONE, W_KV, QKV_BIAS},        {"attn_v.bias", W_NONE, W_KV, QKV_BIAS},
+    {"attn_norm.weight", W_NONE, W_MODEL, ALWAYS},   {"attn_q.weight", W_Q, W_MODEL, ALWAYS},
+    {"attn_k.weight", W_KV, W_MODEL, ALWAYS},        {"attn_v.weight", W_KV, W_MODEL, ALWAYS},
+    {"attn_output.weight", W_MODEL, W_Q, ALWAYS},    {"ffn_norm.weight", W_NONE, W_MODEL, ALWAYS},
+    {"ffn_gate.weight", W_FF, W_MODEL, ALWAYS},      {"ffn_up.weight", W_FF, W_MODEL, ALWAYS},
+    {"ffn_down.weight", W_MODEL, W_FF, ALWAYS},      {"attn_q.bias", W_NONE, W_Q, QKV_BIAS},
+    {"attn_k.bias", W_NONE, W_KV, QKV_BIAS},         {"attn_v.bias", W_NONE, W_KV, QKV_BIAS},
     {"attn_output.bias", W_NONE, W_MODEL, OUT_BIAS}, {"ffn_gate.bias", W_NONE, W_FF, FFN_BIAS},
-    {"ffn_up.bias", W_NONE, W_FF, FFN_BIAS},        {"ffn_down.bias", W_NONE, W_MODEL, FFN_BIAS},
+    {"ffn_up.bias", W_NONE, W_FF, FFN_BIAS},         {"ffn_down.bias", W_NONE, W_MODEL, FFN_BIAS},
     {"attn_q_norm.weight", W_NONE, W_HEAD, QK_NORM}, {"attn_k_norm.weight", W_NONE, W_HEAD, QK_NORM},
 };
 
 static int64_t width_of(const bt_hparams *hp, width w)
 {
     switch (w) {
-    case W_MODEL: return hp->d_model;
-    case W_Q: return (int64_t)hp->n_head * hp->d_head;
-    case W_KV: return (int64_t)hp->n_kv * hp->d_head;
-    case W_HEAD: return hp->d_head;
-    case W_FF: return hp->d_ff;
-    default: return 0;
+    case W_MODEL:
+        return hp->d_model;
+    case W_Q:
+        return (int64_t)hp->n_head * hp->d_head;
+    case W_KV:
+        return (int64_t)hp->n_kv * hp->d_head;
+    case W_HEAD:
+        return hp->d_head;
+    case W_FF:
+        return hp->d_ff;
+    default:
+        return 0;
     }
 }
 
 static bool applies(const bt_hparams *hp, when w)
 {
     switch (w) {
-    case QKV_BIAS: return hp->qkv_bias;
-    case OUT_BIAS: return hp->out_bias;
-    case FFN_BIAS: return hp->ffn_bias;
-    case QK_NORM: return hp->qk_norm;
-    default: return true;
+    case QKV_BIAS:
+        return hp->qkv_bias;
+    case OUT_BIAS:
+        return hp->out_bias;
+    case FFN_BIAS:
+        return hp->ffn_bias;
+    case QK_NORM:
+        return hp->qk_norm;
+    default:
+        return true;
     }
 }
 
@@ -67,9 +78,12 @@ bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t
     if (!fits) {
         char found[96] = "", want[48];
         for (int32_t i = 0; i < n_dim; i++)
-            snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld", i ? ", " : "", (long long)dim[i]);
-        if (n_row) snprintf(want, sizeof want, "%lld, %lld", (long long)n_row, (long long)n_col);
-        else snprintf(want, sizeof want, "%lld", (long long)n_col);
+            snprintf(found + strlen(found), sizeof found - strlen(found), "%s%lld", i ? ", " : "",
+                     (long long)dim[i]);
+        if (n_row)
+            snprintf(want, sizeof want, "%lld, %lld", (long long)n_row, (long long)n_col);
+        else
+            snprintf(want, sizeof want, "%lld", (long long)n_col);
         return bt_fail(BT_FORMAT, "tensor '%s' is [%s], must be [%s]", name, found, want);
     }
     BT_FAIL_IF(v->desc.dtype == BT_DTYPE_COUNT || !bt_dtype_is_weight(v->desc.dtype), UNSUPPORTED,
@@ -85,7 +99,7 @@ static bool split_layer(const char *name, int64_t *ret_layer, const char **ret_p
     if (strncmp(name, "blk.", 4) || name[4] < '0' || name[4] > '9') return false;
     if (name[4] == '0' && name[5] != '.') return false;
     char *end;
-    long long layer = strtoll(name + 4, &end, 10);   // saturates: then far past every layer
+    long long layer = strtoll(name + 4, &end, 10); // saturates: then far past every layer
     if (*end != '.') return false;
     *ret_layer = layer;
     *ret_part = end + 1;
@@ -116,11 +130,12 @@ static bt_status check_strangers(const bt_model_file *f)
         if (strncmp(name, "blk.", 4)) continue;
         const struct part *part = NULL;
         if (split_layer(name, &layer, &part_name)) {
-            BT_FAIL_IF(layer >= hp->n_layer, FORMAT, "tensor '%s' belongs to no layer: there are %d", name, hp->n_layer);
+            BT_FAIL_IF(layer >= hp->n_layer, FORMAT, "tensor '%s' belongs to no layer: there are %d", name,
+                       hp->n_layer);
             part = find_part(part_name);
         }
-        BT_FAIL_IF(!part || !applies(hp, part->when), UNSUPPORTED, "tensor '%s' is not part of a %s model as we know it",
-                   name, bt_family_name(hp->family));
+        BT_FAIL_IF(!part || !applies(hp, part->when), UNSUPPORTED,
+                   "tensor '%s' is not part of a %s model as we know it", name, bt_family_name(hp->family));
     }
     return BT_OK;
 }
@@ -132,7 +147,8 @@ static bt_status check_layer(const bt_model_file *f, int32_t layer)
         char name[64];
         if (!applies(&f->hp, parts[i].when)) continue;
         snprintf(name, sizeof name, "blk.%d.%s", layer, parts[i].name);
-        BT_TRY(bt_model_file_get(f, name, width_of(&f->hp, parts[i].rows), width_of(&f->hp, parts[i].cols), &view));
+        BT_TRY(bt_model_file_get(f, name, width_of(&f->hp, parts[i].rows), width_of(&f->hp, parts[i].cols),
+                                 &view));
     }
     return BT_OK;
 }
@@ -144,13 +160,13 @@ static bt_status check_rope_factors(const bt_model_file *f)
     if (!view) return BT_OK;
     int32_t n = f->hp.rope.d_rot / 2;
     BT_TRY(bt_model_file_get(f, view->name, 0, n, &view));
-    BT_FAIL_IF(view->desc.dtype != BT_F32, UNSUPPORTED, "tensor 'rope_freqs.weight' has type %s, must be f32",
-               view->type_name);
+    BT_FAIL_IF(view->desc.dtype != BT_F32, UNSUPPORTED,
+               "tensor 'rope_freqs.weight' has type %s, must be f32", view->type_name);
     for (int32_t i = 0; i < n; i++) {
         float x;
         memcpy(&x, (const char *)view->data + 4 * (size_t)i, sizeof x);
-        BT_FAIL_IF(!(x > 0 && x < 1e9f), FORMAT, "tensor 'rope_freqs.weight' has the factor %g at %d, must be positive",
-                   (double)x, i);
+        BT_FAIL_IF(!(x > 0 && x < 1e9f), FORMAT,
+                   "tensor 'rope_freqs.weight' has the factor %g at %d, must be positive", (double)x, i);
     }
     return BT_OK;
 }
@@ -159,10 +175,11 @@ static bt_status check_rope_factors(const bt_model_file *f)
 static bt_status check_vocabulary(const bt_model_file *f)
 {
     int32_t n = f->tokenizer ? bt_tokenizer_n_vocab(f->tokenizer) : 0;
-    BT_FAIL_IF(n > f->hp.n_vocab, FORMAT, "the tokenizer has %d ids, but the embedding only %d rows", n, f->hp.n_vocab);
+    BT_FAIL_IF(n > f->hp.n_vocab, FORMAT, "the tokenizer has %d ids, but the embedding only %d rows", n,
+               f->hp.n_vocab);
     for (int32_t i = 0; i < f->n_eos; i++)
-        BT_FAIL_IF(f->eos[i] >= f->hp.n_vocab, FORMAT, "the end token is %d, but the embedding has %d rows", f->eos[i],
-                   f->hp.n_vocab);
+        BT_FAIL_IF(f->eos[i] >= f->hp.n_vocab, FORMAT, "the end token is %d, but the embedding has %d rows",
+                   f->eos[i], f->hp.n_vocab);
     return BT_OK;
 }
 

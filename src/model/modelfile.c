@@ -17,8 +17,8 @@ bt_status bt_parts_room(bt_model_file *f, size_t n)
 
 bt_status bt_parts_view(bt_model_file *f, const bt_tensor_view *view)
 {
-    BT_FAIL_IF(!bt_name_set_add(&f->view_set, view->name, strlen(view->name)), FORMAT, "tensor '%s' appears twice",
-               view->name);
+    BT_FAIL_IF(!bt_name_set_add(&f->view_set, view->name, strlen(view->name)), FORMAT,
+               "tensor '%s' appears twice", view->name);
     f->view[f->n_view++] = *view;
     return BT_OK;
 }
@@ -33,7 +33,8 @@ void bt_parts_eos(bt_model_file *f, int64_t id)
 
 bt_status bt_parts_problem(bt_model_file *f, bt_status st, bool essential)
 {
-    bool about_content = st == BT_FORMAT || st == BT_UNSUPPORTED || st == BT_NOTFOUND || st == BT_LIMIT || st == BT_INVALID;
+    bool about_content =
+        st == BT_FORMAT || st == BT_UNSUPPORTED || st == BT_NOTFOUND || st == BT_LIMIT || st == BT_INVALID;
     if (st == BT_OK || !about_content || f->use == BT_USE_COMPUTE) return st;
     if (f->use == BT_USE_TOKENIZER) return essential ? st : BT_OK;
     if (f->problem) return BT_OK;
@@ -120,8 +121,8 @@ fail:
     return st;
 }
 
-bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned, const char *name, bt_model_use use,
-                                   bt_model_file **ret_file)
+bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned, const char *name,
+                                   bt_model_use use, bt_model_file **ret_file)
 {
     bt_model_file *f = NULL;
     bt_status st = new_file(name, use, &f);
@@ -147,13 +148,34 @@ void bt_model_file_close(bt_model_file *file)
 
 /* ---- reading ---- */
 
-const bt_tokenizer *bt_model_file_tokenizer(const bt_model_file *file) { return file->tokenizer; }
-const bt_hparams *bt_model_file_hparams(const bt_model_file *file) { return file->has_hp ? &file->hp : NULL; }
-const char *bt_model_file_name(const bt_model_file *file) { return file->name; }
-const char *bt_model_file_path(const bt_model_file *file) { return file->path; }
-const char *bt_model_file_format(const bt_model_file *file) { return file->format; }
-const char *bt_model_file_problem(const bt_model_file *file) { return file->problem; }
-int64_t bt_model_file_n_tensor(const bt_model_file *file) { return (int64_t)file->n_view; }
+const bt_tokenizer *bt_model_file_tokenizer(const bt_model_file *file)
+{
+    return file->tokenizer;
+}
+const bt_hparams *bt_model_file_hparams(const bt_model_file *file)
+{
+    return file->has_hp ? &file->hp : NULL;
+}
+const char *bt_model_file_name(const bt_model_file *file)
+{
+    return file->name;
+}
+const char *bt_model_file_path(const bt_model_file *file)
+{
+    return file->path;
+}
+const char *bt_model_file_format(const bt_model_file *file)
+{
+    return file->format;
+}
+const char *bt_model_file_problem(const bt_model_file *file)
+{
+    return file->problem;
+}
+int64_t bt_model_file_n_tensor(const bt_model_file *file)
+{
+    return (int64_t)file->n_view;
+}
 
 bool bt_model_file_permuted(const bt_model_file *file)
 {
@@ -193,7 +215,7 @@ const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const 
 void bt_model_file_inv_freq(const bt_model_file *file, float *ret_inv_freq)
 {
     const bt_tensor_view *view = bt_model_file_find(file, "rope_freqs.weight");
-    float factor[2048];   // d_rot <= d_head <= 4096
+    float factor[2048]; // d_rot <= d_head <= 4096
     if (view) memcpy(factor, view->data, sizeof *factor * (size_t)(file->hp.rope.d_rot / 2));
     bt_rope_inv_freq(&file->hp.rope, view ? factor : NULL, ret_inv_freq);
 }

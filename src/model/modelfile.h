@@ -13,19 +13,19 @@
 #include "model/arch.h"
 
 typedef struct bt_tensor_view {
-    const char *name;        // canonical
-    bt_desc desc;            // dtype is BT_DTYPE_COUNT when it is none of ours: then only listed
-    const void *data;        // n_bytes, any alignment, read-only
-    uint64_t n_bytes;        // 0 when the type's size is unknown
-    const char *type_name;   // "q4_k", "iq2_xxs"
+    const char *name;      // canonical
+    bt_desc desc;          // dtype is BT_DTYPE_COUNT when it is none of ours: then only listed
+    const void *data;      // n_bytes, any alignment, read-only
+    uint64_t n_bytes;      // 0 when the type's size is unknown
+    const char *type_name; // "q4_k", "iq2_xxs"
 } bt_tensor_view;
 
 /* Hyperparameters; NULL only where INSPECT or TOKENIZER found no supported family. */
 const bt_hparams *bt_model_file_hparams(const bt_model_file *file);
-const char *bt_model_file_name(const bt_model_file *file);     // general.name, or the path's last part
+const char *bt_model_file_name(const bt_model_file *file); // general.name, or the path's last part
 const char *bt_model_file_path(const bt_model_file *file);
-const char *bt_model_file_format(const bt_model_file *file);   // "GGUF v3", "HF safetensors", "synthetic"
-bool bt_model_file_permuted(const bt_model_file *file);        // q/k in GGUF llama's interleaved order
+const char *bt_model_file_format(const bt_model_file *file); // "GGUF v3", "HF safetensors", "synthetic"
+bool bt_model_file_permuted(const bt_model_file *file);      // q/k in GGUF llama's interleaved order
 
 /* All tensors, in file order. */
 int64_t bt_model_file_n_tensor(const bt_model_file *file);
@@ -40,8 +40,7 @@ const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const 
 /* A tensor that must be [n_row, n_col], or [n_col] where n_row is 0. FORMAT: other dimensions.
  * UNSUPPORTED: a type this build cannot compute with. */
 BT_CHECKED bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t n_row,
-                                       int64_t n_col,
-                                       const bt_tensor_view **ret_view);
+                                       int64_t n_col, const bt_tensor_view **ret_view);
 
 /* Inverse frequencies [d_rot / 2] with all of the file's scalings in them; see bt_rope_inv_freq. */
 void bt_model_file_inv_freq(const bt_model_file *file, float *ret_inv_freq);

@@ -14,21 +14,21 @@
 enum { BT_EOS_MAX = 32 };
 
 struct bt_model_file {
-    bt_arena arena;               // names, views, texts
+    bt_arena arena; // names, views, texts
     bt_model_use use;
-    char *path, *name, *format;   // in the arena
-    bt_file *map;                 // [n_map] in the arena
+    char *path, *name, *format; // in the arena
+    bt_file *map;               // [n_map] in the arena
     size_t n_map;
-    const bt_gguf *gguf;          // the (first) GGUF file's keys; NULL for HF
-    void *owned;                  // an image in memory instead of a mapping; NULL: none
-    bt_tensor_view *view;         // [n_view], room for view_set.n_max
+    const bt_gguf *gguf;  // the (first) GGUF file's keys; NULL for HF
+    void *owned;          // an image in memory instead of a mapping; NULL: none
+    bt_tensor_view *view; // [n_view], room for view_set.n_max
     size_t n_view;
     bt_name_set view_set;
     bt_hparams hp;
     bool has_hp;
-    bt_tokenizer *tokenizer;      // NULL: none
+    bt_tokenizer *tokenizer; // NULL: none
     int32_t eos[BT_EOS_MAX], n_eos;
-    char *problem;                // INSPECT: the first; in the arena
+    char *problem; // INSPECT: the first; in the arena
 };
 
 /* Room for n tensors; once, before the first bt_parts_view. */
@@ -46,7 +46,7 @@ BT_CHECKED bt_status bt_parts_problem(bt_model_file *f, bt_status st, bool essen
 
 /* Fill the file from GGUF bytes, which must outlive it. */
 BT_CHECKED bt_status bt_gguf_model_load(bt_model_file *f, const uint8_t *bytes, size_t len);
-BT_CHECKED bt_status bt_gguf_model_open(bt_model_file *f, const char *path);   // with all splits
+BT_CHECKED bt_status bt_gguf_model_open(bt_model_file *f, const char *path); // with all splits
 
 /* Fill the file from a Hugging Face directory. */
 BT_CHECKED bt_status bt_hfdir_open(bt_model_file *f, const char *path);
@@ -57,5 +57,5 @@ BT_CHECKED bt_status bt_parts_check(bt_model_file *f);
 
 /* A model from GGUF bytes in memory: `owned` (NULL: the bytes stay the caller's) is freed with bt_free
  * at close; on failure it stays the caller's. */
-BT_CHECKED bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned, const char *name,
-                                              bt_model_use use, bt_model_file **ret_file);
+BT_CHECKED bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned,
+                                              const char *name, bt_model_use use, bt_model_file **ret_file);

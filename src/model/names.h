@@ -10,8 +10,8 @@ typedef struct bt_name {
 } bt_name;
 
 typedef struct bt_name_set {
-    bt_name *name;      // [n_max], in the order of adding
-    uint32_t *slot;     // [n_slot], open addressing; 0: free, otherwise position + 1
+    bt_name *name;  // [n_max], in the order of adding
+    uint32_t *slot; // [n_slot], open addressing; 0: free, otherwise position + 1
     size_t n, n_max, n_slot;
 } bt_name_set;
 

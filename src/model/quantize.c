@@ -30,26 +30,26 @@ bt_dtype bt_stored_dtype(bt_dtype dtype, const bt_desc *desc)
 /* A tensor on its way. */
 typedef struct job {
     const bt_tensor_view *view;
-    bt_dtype dtype;          // as written
+    bt_dtype dtype; // as written
     int64_t n_row, n_col;
-    int32_t d_head, d_rot;   // rows to deal out again; 0: as they are
+    int32_t d_head, d_rot; // rows to deal out again; 0: as they are
 } job;
 
 typedef struct batch {
     const job *j;
-    int64_t first;           // row of the tensor that goes to out[0]
-    float *wide;             // [n, n_col]
-    uint8_t *out;            // [n, row bytes]
+    int64_t first; // row of the tensor that goes to out[0]
+    float *wide;   // [n, n_col]
+    uint8_t *out;  // [n, row bytes]
 } batch;
 
 typedef struct work {
     bt_model_file *in;
     bt_dtype dtype;
-    job *job;                // [n_job], in the input's arena
+    job *job; // [n_job], in the input's arena
     size_t n_job;
     int32_t n_fallback;
     bt_gguf_out out;
-    uint64_t n_total;        // bytes of the file
+    uint64_t n_total; // bytes of the file
     float *wide;
     uint8_t *narrow;
     bt_team *team;
@@ -105,10 +105,11 @@ static bt_status plan_tensor(work *w, const bt_tensor_view *view)
     bool permute = hp->rope.kind == BT_ROPE_HALF && bt_family_gguf_rope(hp->family) == BT_ROPE_INTERLEAVED;
     if (hp->tie_embeddings && !strcmp(view->name, "output.weight")) return BT_OK;
     if (!w->in->gguf && !is_canonical(view->name)) return BT_OK;
-    BT_FAIL_IF(desc.dtype == BT_DTYPE_COUNT, UNSUPPORTED, "tensor '%s' has type %s, which cannot be read", view->name,
-               view->type_name);
+    BT_FAIL_IF(desc.dtype == BT_DTYPE_COUNT, UNSUPPORTED, "tensor '%s' has type %s, which cannot be read",
+               view->name, view->type_name);
     BT_FAIL_IF(bt_dtype_is_quantised(desc.dtype) && desc.n_dim > 1, INVALID,
-               "tensor '%s' is quantised (%s) already; start from f32, f16 or bf16", view->name, view->type_name);
+               "tensor '%s' is quantised (%s) already; start from f32, f16 or bf16", view->name,
+               view->type_name);
     if (bt_dtype_is_weight(desc.dtype)) desc.dtype = bt_stored_dtype(w->dtype, &view->desc);
     *j = (job){.view = view, .dtype = desc.dtype, .n_col = desc.dim[desc.n_dim - 1]};
     j->n_row = bt_desc_count(&desc) / j->n_col;
@@ -135,14 +136,16 @@ static bt_status plan_rope_factors(work *w)
     BT_TRY(bt_arena_array(&w->in->arena, (size_t)rope->d_rot / 2, sizeof *factor, (void **)&factor));
     BT_TRY(bt_arena_array(&w->in->arena, 1, sizeof *view, (void **)&view));
     bt_gguf_rope_factors(rope, factor);
-    *view = (bt_tensor_view){.name = "rope_freqs.weight", .desc = bt_desc_1d(BT_F32, rope->d_rot / 2), .data = factor};
+    *view = (bt_tensor_view){
+        .name = "rope_freqs.weight", .desc = bt_desc_1d(BT_F32, rope->d_rot / 2), .data = factor};
     return plan_tensor(w, view);
 }
 
 /* Keys that describe the file itself and not the model. */
 static bool is_file_key(bt_name key)
 {
-    static const char *const ours[] = {"general.alignment", "general.file_type", "general.quantization_version"};
+    static const char *const ours[] = {"general.alignment", "general.file_type",
+                                       "general.quantization_version"};
     for (size_t i = 0; i < BT_COUNT_OF(ours); i++)
         if (key.len == strlen(ours[i]) && !memcmp(key.text, ours[i], key.len)) return true;
     return key.len > 6 && !memcmp(key.text, "split.", 6);
@@ -164,7 +167,8 @@ static bt_status plan_keys(work *w)
 
 static bt_status plan(work *w, const char *in)
 {
-    BT_FAIL_IF(!bt_dtype_is_weight(w->dtype), INVALID, "type '%s' cannot hold weights", bt_dtype_name(w->dtype));
+    BT_FAIL_IF(!bt_dtype_is_weight(w->dtype), INVALID, "type '%s' cannot hold weights",
+               bt_dtype_name(w->dtype));
     BT_TRY(bt_model_file_open(in, BT_USE_COMPUTE, &w->in));
     BT_TRY(plan_keys(w));
     BT_TRY(bt_arena_array(&w->in->arena, w->in->n_view + 1, sizeof *w->job, (void **)&w->job));

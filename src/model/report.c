@@ -46,7 +46,8 @@ static totals count(const bt_model_file *f)
 /* Keys and values of one token over all layers. */
 static uint64_t kv_bytes(const bt_hparams *hp, bt_dtype dtype)
 {
-    return 2ull * (uint64_t)hp->n_layer * (uint64_t)hp->n_kv * (uint64_t)hp->d_head * (uint64_t)bt_dtype_block_bytes(dtype);
+    return 2ull * (uint64_t)hp->n_layer * (uint64_t)hp->n_kv * (uint64_t)hp->d_head *
+           (uint64_t)bt_dtype_block_bytes(dtype);
 }
 
 static int32_t n_window_layer(const bt_hparams *hp)
@@ -75,9 +76,12 @@ static const char *human_bytes(uint64_t n, char out[32])
 
 static const char *human_count(uint64_t n, char out[32])
 {
-    if (n >= 1000000000) snprintf(out, 32, "%.2f B", (double)n * 1e-9);
-    else if (n >= 1000000) snprintf(out, 32, "%.2f M", (double)n * 1e-6);
-    else snprintf(out, 32, "%" PRIu64, n);
+    if (n >= 1000000000)
+        snprintf(out, 32, "%.2f B", (double)n * 1e-9);
+    else if (n >= 1000000)
+        snprintf(out, 32, "%.2f M", (double)n * 1e-6);
+    else
+        snprintf(out, 32, "%" PRIu64, n);
     return out;
 }
 
@@ -93,8 +97,8 @@ static bt_status put_clean(bt_buf *out, const char *text)
 
 static bt_status text_rope(const bt_rope *rope, bt_buf *out)
 {
-    BT_TRY(bt_buf_format(out, "rope              base %g, %d of each head, %s pairs, scaling %s", rope->base, rope->d_rot,
-                         rope_kind(rope), bt_rope_scaling_name(rope->scaling)));
+    BT_TRY(bt_buf_format(out, "rope              base %g, %d of each head, %s pairs, scaling %s",
+                         rope->base, rope->d_rot, rope_kind(rope), bt_rope_scaling_name(rope->scaling)));
     if (rope->scaling != BT_ROPE_SCALE_NONE) BT_TRY(bt_buf_format(out, " x %g", rope->factor));
     if (rope->scaling == BT_ROPE_SCALE_LLAMA3 || rope->scaling == BT_ROPE_SCALE_YARN)
         BT_TRY(bt_buf_format(out, " from %d", rope->n_ctx_orig));
@@ -106,14 +110,15 @@ static bt_status text_hparams(const bt_hparams *hp, bt_buf *out)
     BT_TRY(bt_buf_format(out, "architecture      %s\n", bt_family_name(hp->family)));
     BT_TRY(bt_buf_format(out, "layers            %d\n", hp->n_layer));
     BT_TRY(bt_buf_format(out, "width             %d, feed-forward %d\n", hp->d_model, hp->d_ff));
-    BT_TRY(bt_buf_format(out, "heads             %d of %d, %d for keys and values\n", hp->n_head, hp->d_head, hp->n_kv));
+    BT_TRY(bt_buf_format(out, "heads             %d of %d, %d for keys and values\n", hp->n_head,
+                         hp->d_head, hp->n_kv));
     BT_TRY(bt_buf_format(out, "vocabulary        %d%s\n", hp->n_vocab, hp->tie_embeddings ? ", tied" : ""));
     BT_TRY(bt_buf_format(out, "context           %d tokens in training\n", hp->n_ctx_train));
     BT_TRY(bt_buf_format(out, "norm epsilon      %g\n", (double)hp->rms_eps));
     BT_TRY(text_rope(&hp->rope, out));
     if (hp->window)
-        BT_TRY(bt_buf_format(out, "sliding window    %d tokens, in %d of %d layers\n", hp->window, n_window_layer(hp),
-                             hp->n_layer));
+        BT_TRY(bt_buf_format(out, "sliding window    %d tokens, in %d of %d layers\n", hp->window,
+                             n_window_layer(hp), hp->n_layer));
     if (!hp->qkv_bias && !hp->out_bias && !hp->ffn_bias && !hp->qk_norm) return BT_OK;
     return bt_buf_format(out, "also              %s%s%s%s\n", hp->qkv_bias ? "q/k/v biases " : "",
                          hp->out_bias ? "output bias " : "", hp->ffn_bias ? "feed-forward biases " : "",
@@ -135,8 +140,9 @@ static bt_status text_tokenizer(const bt_model_file *f, bt_buf *out)
     const bt_tokenizer *t = f->tokenizer;
     const char *template = bt_model_file_chat_template(f);
     if (!t) return bt_buf_text(out, "tokenizer         none\n");
-    BT_TRY(bt_buf_format(out, "tokenizer         %s, %d pieces%s%s\n", bt_tokenizer_kind(t), bt_tokenizer_n_vocab(t),
-                         bt_tokenizer_adds_bos(t) ? ", adds begin" : "", bt_tokenizer_adds_eos(t) ? ", adds end" : ""));
+    BT_TRY(bt_buf_format(out, "tokenizer         %s, %d pieces%s%s\n", bt_tokenizer_kind(t),
+                         bt_tokenizer_n_vocab(t), bt_tokenizer_adds_bos(t) ? ", adds begin" : "",
+                         bt_tokenizer_adds_eos(t) ? ", adds end" : ""));
     BT_TRY(text_id(out, "begin", t, bt_tokenizer_bos(t)));
     for (int32_t i = 0; i < f->n_eos; i++) BT_TRY(text_id(out, i ? "" : "ends at", t, f->eos[i]));
     BT_TRY(text_id(out, "unknown", t, bt_tokenizer_unk(t)));
@@ -150,8 +156,8 @@ static bt_status text_totals(const totals *t, bt_buf *out)
     BT_TRY(bt_buf_format(out, "tensors           %" PRId64 ", %s parameters, %s\n", t->all.n_tensor,
                          human_count(t->all.n_element, n), human_bytes(t->all.n_bytes, bytes)));
     for (size_t i = 0; i < t->n_type; i++)
-        BT_TRY(bt_buf_format(out, "  %-15s %5" PRId64 " tensors %12s parameters %12s  %5.2f bits each\n", t->type[i].name,
-                             t->type[i].n_tensor, human_count(t->type[i].n_element, n),
+        BT_TRY(bt_buf_format(out, "  %-15s %5" PRId64 " tensors %12s parameters %12s  %5.2f bits each\n",
+                             t->type[i].name, t->type[i].n_tensor, human_count(t->type[i].n_element, n),
                              human_bytes(t->type[i].n_bytes, bytes),
                              8 * (double)t->type[i].n_bytes / (double)t->type[i].n_element));
     return BT_OK;
@@ -163,8 +169,10 @@ static bt_status text_memory(const bt_hparams *hp, const totals *t, bt_buf *out)
     BT_TRY(bt_buf_format(out, "memory            weights %s + for each 1024 tokens %s (f16) or %s (f32)\n",
                          human_bytes(t->all.n_bytes, w), human_bytes(1024 * kv_bytes(hp, BT_F16), half),
                          human_bytes(1024 * kv_bytes(hp, BT_F32), full)));
-    return bt_buf_format(out, "                  a token: 2 x %d layers x %d heads x %d x 2 bytes (f16) = %" PRIu64 " bytes\n",
-                         hp->n_layer, hp->n_kv, hp->d_head, kv_bytes(hp, BT_F16));
+    return bt_buf_format(
+        out,
+        "                  a token: 2 x %d layers x %d heads x %d x 2 bytes (f16) = %" PRIu64 " bytes\n",
+        hp->n_layer, hp->n_kv, hp->d_head, kv_bytes(hp, BT_F16));
 }
 
 static bt_status text_tensors(const bt_model_file *f, bt_buf *out)
@@ -175,11 +183,12 @@ static bt_status text_tensors(const bt_model_file *f, bt_buf *out)
         const bt_tensor_view *v = &f->view[i];
         char shape[96] = "", bytes[32];
         for (int32_t k = 0; k < v->desc.n_dim; k++)
-            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%" PRId64, k ? " x " : "", v->desc.dim[k]);
+            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%" PRId64, k ? " x " : "",
+                     v->desc.dim[k]);
         size_t start = out->len;
         BT_TRY(put_clean(out, v->name));
-        BT_TRY(bt_buf_format(out, "%*s  %-7s %18s %12s\n", wide - (int)(out->len - start), "", v->type_name, shape,
-                             human_bytes(v->n_bytes, bytes)));
+        BT_TRY(bt_buf_format(out, "%*s  %-7s %18s %12s\n", wide - (int)(out->len - start), "", v->type_name,
+                             shape, human_bytes(v->n_bytes, bytes)));
     }
     return BT_OK;
 }
@@ -218,12 +227,15 @@ static bt_status json_f64(bt_buf *out, const char *key, double value)
     return bt_json_put_f64(out, value);
 }
 
-static const char *json_bool(bool b) { return b ? "true" : "false"; }
+static const char *json_bool(bool b)
+{
+    return b ? "true" : "false";
+}
 
 static bt_status json_rope(const bt_rope *rope, bt_buf *out)
 {
-    BT_TRY(bt_buf_format(out, "\"rope\": {\"pairs\": \"%s\", \"d_rot\": %d, \"scaling\": \"%s\", ", rope_kind(rope),
-                         rope->d_rot, bt_rope_scaling_name(rope->scaling)));
+    BT_TRY(bt_buf_format(out, "\"rope\": {\"pairs\": \"%s\", \"d_rot\": %d, \"scaling\": \"%s\", ",
+                         rope_kind(rope), rope->d_rot, bt_rope_scaling_name(rope->scaling)));
     BT_TRY(json_f64(out, "base", rope->base));
     BT_TRY(bt_buf_text(out, ", "));
     BT_TRY(json_f64(out, "factor", rope->factor));
@@ -232,29 +244,35 @@ static bt_status json_rope(const bt_rope *rope, bt_buf *out)
 
 static bt_status json_hparams(const bt_hparams *hp, bt_buf *out)
 {
-    BT_TRY(bt_buf_format(out, "\"hparams\": {\"family\": \"%s\", \"n_layer\": %d, \"n_head\": %d, \"n_kv\": %d, "
-                              "\"d_model\": %d, \"d_head\": %d, \"d_ff\": %d, \"n_vocab\": %d, \"n_ctx_train\": %d, ",
-                         bt_family_name(hp->family), hp->n_layer, hp->n_head, hp->n_kv, hp->d_model, hp->d_head, hp->d_ff,
-                         hp->n_vocab, hp->n_ctx_train));
+    BT_TRY(bt_buf_format(
+        out,
+        "\"hparams\": {\"family\": \"%s\", \"n_layer\": %d, \"n_head\": %d, \"n_kv\": %d, "
+        "\"d_model\": %d, \"d_head\": %d, \"d_ff\": %d, \"n_vocab\": %d, \"n_ctx_train\": %d, ",
+        bt_family_name(hp->family), hp->n_layer, hp->n_head, hp->n_kv, hp->d_model, hp->d_head, hp->d_ff,
+        hp->n_vocab, hp->n_ctx_train));
     BT_TRY(bt_buf_text(out, "\"rms_eps\": "));
     BT_TRY(bt_json_put_f32(out, hp->rms_eps));
     BT_TRY(bt_buf_text(out, ", "));
     BT_TRY(json_rope(&hp->rope, out));
-    return bt_buf_format(out, ", \"window\": %d, \"n_window_layer\": %d, \"tie_embeddings\": %s, \"qkv_bias\": %s, "
-                              "\"out_bias\": %s, \"ffn_bias\": %s, \"qk_norm\": %s}",
-                         hp->window, n_window_layer(hp), json_bool(hp->tie_embeddings), json_bool(hp->qkv_bias),
-                         json_bool(hp->out_bias), json_bool(hp->ffn_bias), json_bool(hp->qk_norm));
+    return bt_buf_format(
+        out,
+        ", \"window\": %d, \"n_window_layer\": %d, \"tie_embeddings\": %s, \"qkv_bias\": %s, "
+        "\"out_bias\": %s, \"ffn_bias\": %s, \"qk_norm\": %s}",
+        hp->window, n_window_layer(hp), json_bool(hp->tie_embeddings), json_bool(hp->qkv_bias),
+        json_bool(hp->out_bias), json_bool(hp->ffn_bias), json_bool(hp->qk_norm));
 }
 
 static bt_status json_tokenizer(const bt_model_file *f, bt_buf *out)
 {
     const bt_tokenizer *t = f->tokenizer;
     if (!t) return bt_buf_text(out, "\"tokenizer\": null");
-    BT_TRY(bt_buf_format(out, "\"tokenizer\": {\"kind\": \"%s\", \"n_vocab\": %d, \"bos\": %d, \"eos\": %d, \"eot\": %d, "
-                              "\"unk\": %d, \"pad\": %d, \"adds_bos\": %s, \"adds_eos\": %s, \"ends\": [",
-                         bt_tokenizer_kind(t), bt_tokenizer_n_vocab(t), bt_tokenizer_bos(t), bt_tokenizer_eos(t),
-                         bt_tokenizer_eot(t), bt_tokenizer_unk(t), bt_tokenizer_pad(t), json_bool(bt_tokenizer_adds_bos(t)),
-                         json_bool(bt_tokenizer_adds_eos(t))));
+    BT_TRY(bt_buf_format(
+        out,
+        "\"tokenizer\": {\"kind\": \"%s\", \"n_vocab\": %d, \"bos\": %d, \"eos\": %d, \"eot\": %d, "
+        "\"unk\": %d, \"pad\": %d, \"adds_bos\": %s, \"adds_eos\": %s, \"ends\": [",
+        bt_tokenizer_kind(t), bt_tokenizer_n_vocab(t), bt_tokenizer_bos(t), bt_tokenizer_eos(t),
+        bt_tokenizer_eot(t), bt_tokenizer_unk(t), bt_tokenizer_pad(t), json_bool(bt_tokenizer_adds_bos(t)),
+        json_bool(bt_tokenizer_adds_eos(t))));
     for (int32_t i = 0; i < f->n_eos; i++) BT_TRY(bt_buf_format(out, "%s%d", i ? ", " : "", f->eos[i]));
     BT_TRY(bt_buf_text(out, "], "));
     BT_TRY(json_text(out, "chat_template", bt_model_file_chat_template(f)));
@@ -264,17 +282,22 @@ static bt_status json_tokenizer(const bt_model_file *f, bt_buf *out)
 static bt_status json_totals(const bt_model_file *f, bt_buf *out)
 {
     totals t = count(f);
-    BT_TRY(bt_buf_format(out, "\"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64 ", \"n_bytes\": %" PRIu64
-                              ", \"types\": [",
+    BT_TRY(bt_buf_format(out,
+                         "\"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64 ", \"n_bytes\": %" PRIu64
+                         ", \"types\": [",
                          t.all.n_tensor, t.all.n_element, t.all.n_bytes));
     for (size_t i = 0; i < t.n_type; i++)
-        BT_TRY(bt_buf_format(out, "%s{\"type\": \"%s\", \"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64
-                                  ", \"n_bytes\": %" PRIu64 "}",
-                             i ? ", " : "", t.type[i].name, t.type[i].n_tensor, t.type[i].n_element, t.type[i].n_bytes));
+        BT_TRY(bt_buf_format(out,
+                             "%s{\"type\": \"%s\", \"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64
+                             ", \"n_bytes\": %" PRIu64 "}",
+                             i ? ", " : "", t.type[i].name, t.type[i].n_tensor, t.type[i].n_element,
+                             t.type[i].n_bytes));
     if (!f->has_hp) return bt_buf_text(out, "], \"memory\": null");
-    return bt_buf_format(out, "], \"memory\": {\"weight_bytes\": %" PRIu64 ", \"kv_bytes_per_token\": {\"f16\": %" PRIu64
-                              ", \"bf16\": %" PRIu64 ", \"f32\": %" PRIu64 "}}",
-                         t.all.n_bytes, kv_bytes(&f->hp, BT_F16), kv_bytes(&f->hp, BT_BF16), kv_bytes(&f->hp, BT_F32));
+    return bt_buf_format(
+        out,
+        "], \"memory\": {\"weight_bytes\": %" PRIu64 ", \"kv_bytes_per_token\": {\"f16\": %" PRIu64
+        ", \"bf16\": %" PRIu64 ", \"f32\": %" PRIu64 "}}",
+        t.all.n_bytes, kv_bytes(&f->hp, BT_F16), kv_bytes(&f->hp, BT_BF16), kv_bytes(&f->hp, BT_F32));
 }
 
 static bt_status json_tensors(const bt_model_file *f, bt_buf *out)
@@ -325,4 +348,7 @@ bt_status bt_model_report(const bt_model_file *file, bool json, char **ret_text)
     return BT_OK;
 }
 
-void bt_model_text_free(char *text) { bt_free(text); }
+void bt_model_text_free(char *text)
+{
+    bt_free(text);
+}

@@ -46,7 +46,10 @@ static const struct shape {
     {"qwen3-8b", BT_FAMILY_QWEN3, 36, 32, 8, 4096, 128, 12288, 151936, 40960, 1000000, 0, false},
 };
 
-int32_t bt_model_shape_count(void) { return BT_COUNT_OF(shapes); }
+int32_t bt_model_shape_count(void)
+{
+    return BT_COUNT_OF(shapes);
+}
 
 const char *bt_model_shape_name(int32_t i)
 {
@@ -80,8 +83,12 @@ static bt_hparams shape_hparams(const struct shape *s)
     hp.n_ctx_train = s->n_ctx;
     hp.rms_eps = s->family == BT_FAMILY_LLAMA ? 1e-5f : 1e-6f;
     hp.tie_embeddings = s->tie;
-    hp.rope = (bt_rope){.kind = bt_family_gguf_rope(s->family), .d_rot = s->d_head, .base = s->base, .factor = 1,
-                        .attn_factor = 1, .n_ctx_orig = 8192};
+    hp.rope = (bt_rope){.kind = bt_family_gguf_rope(s->family),
+                        .d_rot = s->d_head,
+                        .base = s->base,
+                        .factor = 1,
+                        .attn_factor = 1,
+                        .n_ctx_orig = 8192};
     if (s->llama3 > 0) {
         hp.rope.scaling = BT_ROPE_SCALE_LLAMA3;
         hp.rope.factor = s->llama3;
@@ -107,11 +114,11 @@ typedef struct item {
     char name[48];
     bt_desc desc;
     enum fill fill;
-    uint64_t seed, offset, n_bytes;   // offset from the data's begin
-    float std;                        // of the values
-    int64_t n_unit;                   // what the filler counts: blocks, or 8 random bytes' worth of floats
+    uint64_t seed, offset, n_bytes; // offset from the data's begin
+    float std;                      // of the values
+    int64_t n_unit;                 // what the filler counts: blocks, or 8 random bytes' worth of floats
     int64_t unit_bytes;
-    const bt_rope *rope;              // FILL_ROPE
+    const bt_rope *rope; // FILL_ROPE
 } item;
 
 /* A range of one tensor being filled: unit `first` goes to `out`. */
@@ -131,37 +138,40 @@ static void put_half(uint8_t *at, float x)
  * deviation in units of d is a constant of the type; `mean` is what the second scale takes away so that
  * values centre on 0 (types without one flip d's sign at random instead).
  * X(TYPE, byte of d, byte of the second scale or -1, deviation, mean) */
-#define SCALE_LIST(X)                                                                              \
-    X(Q8_0, 0, -1, 73.90, 0)                                                                       \
-    X(Q4_0, 0, -1, 4.637, 0)                                                                       \
-    X(Q4_1, 0, 2, 4.610, -7.5)                                                                     \
-    X(Q5_0, 0, -1, 9.247, 0)                                                                       \
-    X(Q5_1, 0, 2, 9.233, -15.5)                                                                    \
-    X(Q4_K, 0, 2, 258.3, 7.5)                                                                      \
-    X(Q5_K, 0, 2, 526.9, 15.5)                                                                     \
+#define SCALE_LIST(X)                                                                                      \
+    X(Q8_0, 0, -1, 73.90, 0)                                                                               \
+    X(Q4_0, 0, -1, 4.637, 0)                                                                               \
+    X(Q4_1, 0, 2, 4.610, -7.5)                                                                             \
+    X(Q5_0, 0, -1, 9.247, 0)                                                                               \
+    X(Q5_1, 0, 2, 9.233, -15.5)                                                                            \
+    X(Q4_K, 0, 2, 258.3, 7.5)                                                                              \
+    X(Q5_K, 0, 2, 526.9, 15.5)                                                                             \
     X(Q6_K, 208, -1, 1365.7, 0)
 
 static void set_scales(bt_dtype dtype, uint8_t *block, uint64_t r, float std)
 {
     float d_at = 0, second = -1, deviation = 1, mean = 0;
     switch (dtype) {
-#define SCALE(type, d_byte, second_byte, dev, m)                                                   \
-    case BT_##type:                                                                                \
-        d_at = d_byte, second = second_byte, deviation = (float)(dev), mean = (float)(m);           \
+#define SCALE(type, d_byte, second_byte, dev, m)                                                           \
+    case BT_##type:                                                                                        \
+        d_at = d_byte, second = second_byte, deviation = (float)(dev), mean = (float)(m);                  \
         break;
         SCALE_LIST(SCALE)
 #undef SCALE
-    default: assert(0);
+    default:
+        assert(0);
     }
-    float d = std / deviation * (0.75f + 0.5f * (float)(r & 0xffff) / 65536);   // blocks differ a little
-    if (second >= 0) put_half(block + (int)second, d * mean);
-    else if (r >> 16 & 1) d = -d;
+    float d = std / deviation * (0.75f + 0.5f * (float)(r & 0xffff) / 65536); // blocks differ a little
+    if (second >= 0)
+        put_half(block + (int)second, d * mean);
+    else if (r >> 16 & 1)
+        d = -d;
     put_half(block + (int)d_at, d);
 }
 
 static void fill_quantised(const item *it, int64_t unit, uint8_t *out)
 {
-    uint64_t at = it->seed + (uint64_t)unit * 64 * 0x9E3779B97F4A7C15u;   // up to 64 words a block
+    uint64_t at = it->seed + (uint64_t)unit * 64 * 0x9E3779B97F4A7C15u; // up to 64 words a block
     int64_t n = it->unit_bytes;
     for (int64_t i = 0; i < n; i += 8) {
         uint64_t r = mix(at += 0x9E3779B97F4A7C15u);
@@ -173,9 +183,10 @@ static void fill_quantised(const item *it, int64_t unit, uint8_t *out)
 static void fill_floats(const item *it, int64_t unit, uint8_t *out)
 {
     uint64_t r = mix(it->seed + (uint64_t)unit * 0x9E3779B97F4A7C15u);
-    float scale = it->std * 1.7320508f;   // uniform in [-scale, scale)
+    float scale = it->std * 1.7320508f; // uniform in [-scale, scale)
     if (it->desc.dtype == BT_F32) {
-        float x[2] = {(float)(int32_t)r * (scale * 0x1p-31f), (float)(int32_t)(r >> 32) * (scale * 0x1p-31f)};
+        float x[2] = {(float)(int32_t)r * (scale * 0x1p-31f),
+                      (float)(int32_t)(r >> 32) * (scale * 0x1p-31f)};
         memcpy(out, x, sizeof x);
         return;
     }
@@ -194,8 +205,10 @@ static void fill_range(const void *args, int64_t begin, int64_t end)
     bool quantised = bt_dtype_is_quantised(it->desc.dtype);
     for (int64_t i = begin; i < end; i++) {
         uint8_t *out = a->out + i * it->unit_bytes;
-        if (quantised) fill_quantised(it, a->first + i, out);
-        else fill_floats(it, a->first + i, out);
+        if (quantised)
+            fill_quantised(it, a->first + i, out);
+        else
+            fill_floats(it, a->first + i, out);
     }
 }
 
@@ -255,28 +268,35 @@ static bt_status add(plan *p, const char *name, bt_desc desc, enum fill how)
 static bt_status add_layer(plan *p, int32_t layer)
 {
     const bt_hparams *hp = &p->hp;
-    int64_t d = hp->d_model, q = (int64_t)hp->n_head * hp->d_head, kv = (int64_t)hp->n_kv * hp->d_head, ff = hp->d_ff;
+    int64_t d = hp->d_model, q = (int64_t)hp->n_head * hp->d_head, kv = (int64_t)hp->n_kv * hp->d_head,
+            ff = hp->d_ff;
     const struct {
         const char *part;
         int64_t rows, cols;
         enum fill how;
         bool have;
     } parts[] = {
-        {"attn_norm.weight", 0, d, FILL_ONE, true},     {"attn_q.weight", q, d, FILL_RANDOM, true},
-        {"attn_k.weight", kv, d, FILL_RANDOM, true},    {"attn_v.weight", kv, d, FILL_RANDOM, true},
-        {"attn_q.bias", 0, q, FILL_RANDOM, hp->qkv_bias}, {"attn_k.bias", 0, kv, FILL_RANDOM, hp->qkv_bias},
+        {"attn_norm.weight", 0, d, FILL_ONE, true},
+        {"attn_q.weight", q, d, FILL_RANDOM, true},
+        {"attn_k.weight", kv, d, FILL_RANDOM, true},
+        {"attn_v.weight", kv, d, FILL_RANDOM, true},
+        {"attn_q.bias", 0, q, FILL_RANDOM, hp->qkv_bias},
+        {"attn_k.bias", 0, kv, FILL_RANDOM, hp->qkv_bias},
         {"attn_v.bias", 0, kv, FILL_RANDOM, hp->qkv_bias},
         {"attn_q_norm.weight", 0, hp->d_head, FILL_ONE, hp->qk_norm},
         {"attn_k_norm.weight", 0, hp->d_head, FILL_ONE, hp->qk_norm},
-        {"attn_output.weight", d, q, FILL_RANDOM, true}, {"ffn_norm.weight", 0, d, FILL_ONE, true},
-        {"ffn_gate.weight", ff, d, FILL_RANDOM, true},  {"ffn_up.weight", ff, d, FILL_RANDOM, true},
+        {"attn_output.weight", d, q, FILL_RANDOM, true},
+        {"ffn_norm.weight", 0, d, FILL_ONE, true},
+        {"ffn_gate.weight", ff, d, FILL_RANDOM, true},
+        {"ffn_up.weight", ff, d, FILL_RANDOM, true},
         {"ffn_down.weight", d, ff, FILL_RANDOM, true},
     };
     for (size_t i = 0; i < BT_COUNT_OF(parts); i++) {
         char name[48];
         if (!parts[i].have) continue;
         snprintf(name, sizeof name, "blk.%d.%s", layer, parts[i].part);
-        bt_desc desc = parts[i].rows ? bt_desc_2d(BT_F32, parts[i].rows, parts[i].cols) : bt_desc_1d(BT_F32, parts[i].cols);
+        bt_desc desc = parts[i].rows ? bt_desc_2d(BT_F32, parts[i].rows, parts[i].cols)
+                                     : bt_desc_1d(BT_F32, parts[i].cols);
         BT_TRY(add(p, name, desc, parts[i].how));
     }
     return BT_OK;
@@ -414,7 +434,8 @@ bt_status bt_model_file_synth_named(const char *text, bt_model_use use, bt_model
     char shape[64];
     bt_dtype dtype = BT_Q8_0;
     const char *colon = strchr(text, ':');
-    snprintf(shape, sizeof shape, "%.*s", (int)bt_min_i64(colon ? colon - text : (int64_t)strlen(text), 63), text);
+    snprintf(shape, sizeof shape, "%.*s", (int)bt_min_i64(colon ? colon - text : (int64_t)strlen(text), 63),
+             text);
     if (colon) BT_TRY(bt_dtype_parse(colon + 1, &dtype));
     return synth(shape, dtype, use, ret_file);
 }
@@ -443,7 +464,8 @@ static bt_status write_plan(const plan *p, const char *out, const bt_progress *p
     if (st == BT_OK) st = bt_writer_add(&w, p->head.data, p->head.len);
     for (size_t i = 0; st == BT_OK && i < p->n; i++) {
         st = write_item(&w, team, &p->item[i], chunk);
-        if (progress && progress->fn) progress->fn(progress->ctx, "writing", w.at, p->head.len + p->out.n_data);
+        if (progress && progress->fn)
+            progress->fn(progress->ctx, "writing", w.at, p->head.len + p->out.n_data);
     }
     bt_team_free(team);
     bt_free(chunk);

@@ -12,4 +12,5 @@
 BT_CHECKED bt_status bt_model_file_synth(const char *shape, bt_dtype dtype, bt_model_file **ret_file);
 
 /* The same from "SHAPE" or "SHAPE:TYPE" (q8_0 where none is given). */
-BT_CHECKED bt_status bt_model_file_synth_named(const char *text, bt_model_use use, bt_model_file **ret_file);
+BT_CHECKED bt_status bt_model_file_synth_named(const char *text, bt_model_use use,
+                                               bt_model_file **ret_file);
