@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* golden: the models of test/golden/models and what transformers says of them (make_models.py). */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct golden {
@@ -13,6 +14,9 @@ typedef struct golden {
 } golden;
 
 extern const char *const golden_names[];   // NULL ends the list
+
+/* False where GGUF cannot say what the model is: layers with and without a window. */
+bool golden_has_gguf(const char *name);
 
 /* The model's directory; in test_path's ring. */
 const char *golden_dir(const char *name);
