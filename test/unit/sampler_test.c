@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The sampler against a plain reference: full sorts, everything renormalised at every stage. */
+#include "support/support.h"
+#include "base/rng.h"
+#include "engine/sampler.h"
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { VOCAB = 100 };
+
+/* ---- the reference ---- */
+
+typedef struct item {
+    double score;
+    int32_t id;
+} item;
+
+static int by_score(const void *a, const void *b)
+{
+    const item *x = a, *y = b;
+    if (x->score != y->score) return x->score < y->score ? 1 : -1;
+    return x->id - y->id;
+}
+
+static void normalise(double *p, int32_t n)
+{
+    double sum = 0;
+    for (int32_t i = 0; i < n; i++) sum += p[i];
+    for (int32_t i = 0; i < n; i++) p[i] /= sum;
+}
+
+/* Sort the possible tokens by score and drop those behind the first whose share reaches `enough`, or
+ * behind the first n_keep. */
+static void keep_first(double *p, const double *score, int32_t n, int32_t n_keep, double enough)
+{
+    item *order = calloc((size_t)n, sizeof *order);
+    int32_t n_item = 0;
+    double sum = 0;
+    for (int32_t i = 0; i < n; i++)
+        if (p[i] > 0) order[n_item++] = (item){score[i], i};
+    qsort(order, (size_t)n_item, sizeof *order, by_score);
+    for (int32_t i = 0; i < n_item; i++) {
+        if (i >= n_keep || (i > 0 && sum >= enough - 1e-15)) {
+            p[order[i].id] = 0;
+            continue;
+        }
+        sum += p[order[i].id];
+    }
+    free(order);
+    normalise(p, n);
+}
+
+static void apply_penalties(double *x, const bt_sample_input *in, int32_t n)
+{
+    const bt_request_params *q = in->params;
+    for (int32_t v = 0; v < n; v++) {
+        int32_t n_seen = 0, n_generated = 0;
+        for (int32_t i = 0; i < in->n_id; i++) {
+            if (in->ids[i] != v) continue;
+            n_seen += q->penalty_last_n < 0 || i >= in->n_id - q->penalty_last_n;
+            n_generated += i >= in->n_prompt;
+        }
+        if (n_seen)
+            x[v] = x[v] > 0 ? x[v] / (double)q->repetition_penalty : x[v] * (double)q->repetition_penalty;
+        if (n_generated) x[v] -= (double)q->presence_penalty + (double)q->frequency_penalty * n_generated;
+    }
+}
+
+/* The distribution the next token has to be drawn from; all 0 when there is none. */
+static void reference(const bt_sample_input *in, int32_t n, double *p)
+{
+    const bt_request_params *q = in->params;
+    double *x = calloc((size_t)n, sizeof *x), *score = calloc((size_t)n, sizeof *score),
+           largest = -INFINITY;
+    for (int32_t i = 0; i < n; i++) x[i] = isnan(in->logits[i]) ? -INFINITY : fmin(in->logits[i], FLT_MAX);
+    for (int32_t i = 0; i < q->n_logit_bias; i++) x[q->logit_bias[i].id] += q->logit_bias[i].bias;
+    apply_penalties(x, in, n);
+    for (int l = 0; l < 2; l++)
+        for (int32_t i = 0; i < in->n_forbidden[l]; i++) x[in->forbidden[l][i]] = -INFINITY;
+    for (int32_t i = 0; i < n; i++) largest = fmax(largest, x[i]);
+    memset(p, 0, (size_t)n * sizeof *p);
+    if (largest > -INFINITY) {
+        for (int32_t i = 0; i < n; i++) p[i] = exp((x[i] - largest) / (double)q->temperature);
+        normalise(p, n);
+        if (q->top_k > 0) keep_first(p, x, n, q->top_k, 2);
+        if (q->typical_p < 1) {
+            double entropy = 0;
+            for (int32_t i = 0; i < n; i++) entropy -= p[i] > 0 ? p[i] * log(p[i]) : 0;
+            for (int32_t i = 0; i < n; i++) score[i] = -fabs(-log(p[i]) - entropy);
+            keep_first(p, score, n, n, (double)q->typical_p);
+        }
+        if (q->top_p < 1) {
+            memcpy(score, p, (size_t)n * sizeof *score);
+            keep_first(p, score, n, n, (double)q->top_p);
+        }
+        double most = 0;
+        for (int32_t i = 0; i < n; i++) most = fmax(most, p[i]);
+        for (int32_t i = 0; i < n; i++) p[i] = p[i] >= (double)q->min_p * most ? p[i] : 0;
+        normalise(p, n);
+    }
+    free(x);
+    free(score);
+}
+
+/* ---- the tests ---- */
+
+typedef struct fixture {
+    bt_sampler s;
+    float logits[VOCAB];
+    int32_t ids[64];
+    bt_request_params params;
+    bt_sample_input in;
+} fixture;
+
+static void start(fixture *f, uint64_t seed)
+{
+    test_rng rng = {seed};
+    memset(f, 0, sizeof *f);
+    assert_ok(bt_sampler_init(&f->s, VOCAB));
+    for (int i = 0; i < VOCAB; i++) f->logits[i] = (float)(2 * test_normal(&rng));
+    for (int i = 0; i < 64; i++) f->ids[i] = (int32_t)test_range(&rng, 0, VOCAB / 2);
+    bt_request_defaults(&f->params);
+    f->in = (bt_sample_input){
+        .logits = f->logits, .params = &f->params, .ids = f->ids, .n_id = 40, .n_prompt = 20};
+}
+
+static int32_t choose(fixture *f) { return bt_sampler_choose(&f->s, &f->in); }
+
+static void greedy_takes_the_largest_and_of_equals_the_lowest_id(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 1);
+    f.logits[70] = f.logits[30] = f.logits[99] = 50;
+    assert_int_equal(choose(&f), 30);
+    f.logits[0] = 50;
+    assert_int_equal(choose(&f), 0);
+    f.logits[99] = 50.5f;
+    assert_int_equal(choose(&f), 99);
+    bt_sampler_done(&f.s);
+}
+
+static void not_a_number_counts_as_impossible(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 2);
+    for (int t = 0; t < 2; t++) {
+        f.params.temperature = t ? 1 : 0;
+        for (int i = 0; i < VOCAB; i++) f.logits[i] = i % 2 ? NAN : -INFINITY;
+        assert_int_equal(choose(&f), -1);
+        f.logits[77] = -1e30f;
+        assert_int_equal(choose(&f), 77);
+        f.logits[11] = -NAN;
+        f.logits[50] = INFINITY;
+        assert_int_equal(choose(&f), 50);
+    }
+    bt_sampler_done(&f.s);
+}
+
+static void forbidden_tokens_never_come_and_without_others_there_is_none(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 3);
+    int32_t all[VOCAB];
+    for (int i = 0; i < VOCAB; i++) all[i] = i;
+    f.in.forbidden[0] = all;
+    f.in.n_forbidden[0] = 60;
+    f.in.forbidden[1] = all + 61;
+    f.in.n_forbidden[1] = 39;
+    for (int t = 0; t < 2; t++) {
+        f.params.temperature = t ? 2 : 0;
+        f.in.n_forbidden[0] = 60;
+        assert_int_equal(choose(&f), 60);
+        f.in.n_forbidden[0] = 61;
+        assert_int_equal(choose(&f), -1);
+    }
+    bt_logit_bias bias[VOCAB];
+    for (int i = 0; i < VOCAB; i++) bias[i] = (bt_logit_bias){i, -INFINITY};
+    f.in.n_forbidden[0] = f.in.n_forbidden[1] = 0;
+    f.params.logit_bias = bias;
+    f.params.n_logit_bias = VOCAB;
+    assert_int_equal(choose(&f), -1);
+    bt_sampler_done(&f.s);
+}
+
+/* Parameters that use every filter, alone and together. */
+static void vary(bt_request_params *p, int kind, test_rng *rng)
+{
+    bt_request_defaults(p);
+    p->temperature = (float)(0.3 + 1.5 * test_uniform(rng));
+    if (kind & 1) p->top_k = (int32_t)test_range(rng, 1, 120);
+    if (kind & 2) p->typical_p = (float)(0.05 + 0.94 * test_uniform(rng));
+    if (kind & 4) p->top_p = (float)(0.05 + 0.94 * test_uniform(rng));
+    if (kind & 8) p->min_p = (float)(0.3 * test_uniform(rng));
+    if (kind & 16) {
+        p->repetition_penalty = (float)(0.7 + 0.8 * test_uniform(rng));
+        p->penalty_last_n = (int32_t)test_range(rng, -1, 50);
+        p->presence_penalty = (float)(2 * test_uniform(rng) - 1);
+        p->frequency_penalty = (float)(2 * test_uniform(rng) - 1);
+    }
+}
+
+/* The draw is the reference's inverse cumulative distribution at the same Philox number: with the
+ * right distribution and no other the token is the same every time. */
+static void every_draw_is_the_references(void **state)
+{
+    (void)state;
+    test_rng rng = {5};
+    static bt_logit_bias bias[3] = {{4, 2}, {60, -INFINITY}, {4, 0.5f}};
+    double p[VOCAB];
+    for (int kind = 0; kind < 64; kind++)
+        for (int round = 0; round < 40; round++) {
+            fixture f;
+            start(&f, (uint64_t)kind * 100 + (uint64_t)round);
+            vary(&f.params, kind, &rng);
+            if (kind & 32) f.params.logit_bias = bias, f.params.n_logit_bias = 3;
+            if (round % 8 == 0)
+                for (int i = 0; i < VOCAB; i += 3) f.logits[i] = f.logits[0]; // ties
+            f.params.seed = test_u64(&rng);
+            f.in.n_id = (int32_t)test_range(&rng, 20, 64);
+            reference(&f.in, VOCAB, p);
+            double u = bt_rng_uniform(bt_rng_at(f.params.seed, 0, (uint64_t)(f.in.n_id - 20))), sum = 0;
+            int32_t got = choose(&f), want = 0;
+            while (want < VOCAB - 1 && (sum += p[want]) <= u) want++;
+            if (got != want)
+                fail_msg("kind %d round %d: got %d (p %g), wanted %d", kind, round, got, p[got], want);
+            bt_sampler_done(&f.s);
+        }
+}
+
+static void frequencies_follow_the_distribution(void **state)
+{
+    (void)state;
+    enum { N = 20000 };
+    fixture f;
+    start(&f, 8);
+    double p[VOCAB], chi2 = 0;
+    int count[VOCAB] = {0}, n_cell = 0;
+    f.params.temperature = 0.9f;
+    f.params.top_k = 30;
+    f.params.min_p = 0.02f;
+    reference(&f.in, VOCAB, p);
+    for (int i = 0; i < N; i++) {
+        f.params.seed = (uint64_t)i;
+        count[choose(&f)]++;
+    }
+    for (int i = 0; i < VOCAB; i++) {
+        if (p[i] == 0) assert_int_equal(count[i], 0);
+        if (p[i] == 0) continue;
+        n_cell++;
+        chi2 += (count[i] - N * p[i]) * (count[i] - N * p[i]) / (N * p[i]);
+    }
+    assert_true(n_cell > 8);
+    double sigma = sqrt(2.0 * (n_cell - 1));
+    if (!(fabs(chi2 - (n_cell - 1)) < 5 * sigma)) fail_msg("chi2 %g over %d cells", chi2, n_cell);
+    bt_sampler_done(&f.s);
+}
+
+static void the_next_output_draws_another_number_and_the_same_seed_the_same(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 9);
+    f.params.temperature = 1.5f;
+    int n_differ = 0, first[40];
+    for (int i = 0; i < 40; i++) {
+        f.in.n_id = 20 + i % 44;
+        first[i] = choose(&f);
+        n_differ += first[i] != first[0];
+    }
+    assert_true(n_differ > 20);
+    for (int i = 39; i >= 0; i--) {
+        f.in.n_id = 20 + i % 44;
+        assert_int_equal(choose(&f), first[i]);
+    }
+    bt_sampler_done(&f.s);
+}
+
+static void extreme_temperatures_neither_crash_nor_leave_the_vocabulary(void **state)
+{
+    (void)state;
+    static const float temperature[] = {1e-38f, 1e-45f, 1e6f};
+    fixture f;
+    start(&f, 10);
+    f.logits[42] = FLT_MAX;
+    f.logits[43] = -FLT_MAX;
+    f.params.repetition_penalty = 1e-30f;
+    f.params.top_p = 1e-30f;
+    f.params.typical_p = 1e-30f;
+    for (int i = 0; i < 3; i++) {
+        f.params.temperature = temperature[i];
+        int32_t id = choose(&f);
+        assert_true(id >= 0 && id < VOCAB);
+    }
+    bt_sampler_done(&f.s);
+}
+
+static void logprobs_are_the_log_softmax_of_the_raw_logits(void **state)
+{
+    (void)state;
+    fixture f;
+    start(&f, 11);
+    f.logits[5] = NAN;
+    f.logits[6] = f.logits[7] = 6;
+    double sum = 0;
+    for (int i = 0; i < VOCAB; i++) sum += isnan(f.logits[i]) ? 0 : exp((double)f.logits[i]);
+    bt_token_logprob top[BT_TOP_LOGPROBS_MAX];
+    float logprob;
+    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 33, 20, &logprob, top), 20);
+    assert_float_equal(logprob, f.logits[33] - log(sum), 1e-6);
+    item order[VOCAB];
+    for (int i = 0; i < VOCAB; i++) order[i] = (item){isnan(f.logits[i]) ? -INFINITY : f.logits[i], i};
+    qsort(order, VOCAB, sizeof *order, by_score);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(top[i].id, order[i].id);
+        assert_float_equal(top[i].logprob, order[i].score - log(sum), 1e-6);
+    }
+    for (int i = 0; i < VOCAB; i++) f.logits[i] = i == 8 || i == 9 ? 1000 : -INFINITY;
+    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 9, 5, &logprob, top), 2);
+    assert_float_equal(logprob, -0.69314718, 1e-6);
+    assert_int_equal(top[0].id, 8);
+    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 9, 0, &logprob, top), 0);
+    bt_sampler_done(&f.s);
+}
+
+static void a_heap_gives_the_best_in_order_whatever_the_input_was(void **state)
+{
+    (void)state;
+    enum { N = 128000, K = 50 };
+    bt_cand *cand = calloc(N, sizeof *cand);
+    item *order = calloc(N, sizeof *order);
+    for (int kind = 0; kind < 4; kind++) {
+        test_rng rng = {12};
+        for (int32_t i = 0; i < N; i++) {
+            double key = kind == 0 ? test_normal(&rng) : kind == 1 ? i : kind == 2 ? -i : i % 3;
+            cand[i] = (bt_cand){.key = key, .id = i};
+            order[i] = (item){key, i};
+        }
+        qsort(order, N, sizeof *order, by_score);
+        bt_topk_build(cand, N);
+        for (int32_t i = 0; i < K; i++) {
+            bt_topk_pop(cand, N - i);
+            assert_int_equal(cand[N - 1 - i].id, order[i].id);
+        }
+        bt_topk_keep(cand, N, K);
+        for (int32_t i = 0; i < K; i++) assert_int_equal(cand[i].id, order[K - 1 - i].id);
+    }
+    free(cand);
+    free(order);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(greedy_takes_the_largest_and_of_equals_the_lowest_id),
+        cmocka_unit_test(not_a_number_counts_as_impossible),
+        cmocka_unit_test(forbidden_tokens_never_come_and_without_others_there_is_none),
+        cmocka_unit_test(every_draw_is_the_references),
+        cmocka_unit_test(frequencies_follow_the_distribution),
+        cmocka_unit_test(the_next_output_draws_another_number_and_the_same_seed_the_same),
+        cmocka_unit_test(extreme_temperatures_neither_crash_nor_leave_the_vocabulary),
+        cmocka_unit_test(logprobs_are_the_log_softmax_of_the_raw_logits),
+        cmocka_unit_test(a_heap_gives_the_best_in_order_whatever_the_input_was),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
