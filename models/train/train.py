@@ -10,6 +10,7 @@ import argparse
 import math
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -39,28 +40,31 @@ def make_optimizers(model):
     inner = [p for p in model.layers.parameters() if p.ndim == 2]
     norms = [p for p in model.parameters() if p.ndim == 1]
     adam = torch.optim.AdamW(
-        [dict(params=[model.embed_tokens.weight], lr=4e-3), dict(params=norms, lr=4e-3)],
+        [dict(params=[model.embed_tokens.weight], lr=2e-3), dict(params=norms, lr=2e-3)],
         betas=(0.9, 0.95), weight_decay=0.0)
-    optimizers = [Muon(inner, lr=0.02, weight_decay=0.1), adam]
+    optimizers = [Muon(inner, lr=0.01, weight_decay=0.1), adam]
     for group in (g for o in optimizers for g in o.param_groups):
         group["lr_full"] = group["lr"]
     return optimizers
 
 
-def train_step(loss_of, optimizers, batches, factor):
-    """One update from the summed gradients of batches; returns the mean loss per token."""
-    n_target = sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
+def accumulate(results, params, n_target):
+    """Add the gradients of several batches into params; returns the mean loss per token."""
     total = 0.0
-    for batch in batches:
-        loss = loss_of(*batch) / n_target
-        loss.backward()
-        total += loss.item()
+    for loss, grads in results:
+        total += loss / n_target
+        for p, grad in zip(params, grads):
+            grad /= n_target
+            p.grad = grad if p.grad is None else p.grad.add_(grad)
+    return total
+
+
+def update(optimizers, factor):
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["lr_full"] * factor
         optimizer.step()
         optimizer.zero_grad()
-    return total
 
 
 class Run:
@@ -95,26 +99,46 @@ class Run:
         self.step, self.n_tok, self.spent_s = saved["step"], saved["n_tok"], saved["spent_s"]
 
 
-def train(run, rows, bos, on_check):
-    """Steps until the run's time or step count is used up; on_check every --check-minutes."""
-    args, model = run.args, run.model
-
+def compiled_loss(model):
+    """Summed loss of a batch as one compiled function."""
     @torch.compile
     def loss_of(inputs, targets, mask):
         with torch.autocast("cpu", torch.bfloat16):
             logits = model(inputs, mask)
         return F.cross_entropy(logits.float().flatten(0, 1), targets.flatten(),
                                ignore_index=IGNORE, reduction="sum")
+    return loss_of
 
+
+def train(run, rows, bos, on_check):
+    """Steps until the run's time or step count is used up; on_check every --check-minutes.
+
+    The batches of a step go to threads that each work alone. Threads that share every operation
+    would spend their time waiting for each other when other programs want the cores.
+    """
+    args, params = run.args, list(run.model.parameters())
+    loss_of = compiled_loss(run.model)
+
+    def loss_and_grads(batch):
+        loss = loss_of(*batch)
+        return loss.item(), torch.autograd.grad(loss, params)
+
+    def next_batch():
+        return split_rows(list(islice(rows, args.rows)), bos)
+
+    loss_and_grads(next_batch())  # compiles, which is not safe on several threads
+    pool = ThreadPoolExecutor(args.threads)
     smooth, checked_s, start = None, run.spent_s, time.monotonic() - run.spent_s
     while run.progress() < 1:
-        batches = [split_rows(list(islice(rows, args.rows)), bos) for _ in range(args.parts)]
-        loss = train_step(loss_of, run.optimizers, batches, rate(run.progress()))
+        batches = [next_batch() for _ in range(args.parts)]
+        n_target = sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
+        loss = accumulate(pool.map(loss_and_grads, batches), params, n_target)
+        update(run.optimizers, rate(run.progress()))
         if not math.isfinite(loss):
             raise SystemExit(f"loss is {loss} at step {run.step}")
         smooth = loss if smooth is None else 0.98 * smooth + 0.02 * loss
         run.step += 1
-        run.n_tok += sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
+        run.n_tok += n_target
         run.spent_s = time.monotonic() - start
         if run.step % 20 == 0:
             print(f"step {run.step} done {run.progress():.3f} tokens {run.n_tok} loss {smooth:.3f} "
@@ -129,17 +153,17 @@ def main():
     args.add_argument("--data", required=True, help="folder that holds text/ and chat-data/")
     args.add_argument("--tokenizer", default="tokenizer.json")
     args.add_argument("--out", default="run")
-    args.add_argument("--minutes", type=float, default=75)
+    args.add_argument("--minutes", type=float, default=90)
     args.add_argument("--steps", type=int, default=0, help="follow the step count, not the clock")
     args.add_argument("--check-minutes", type=float, default=5, help="between saves")
     args.add_argument("--threads", type=int, default=2)
-    args.add_argument("--rows", type=int, default=4, help="rows of n_ctx tokens at a time")
-    args.add_argument("--parts", type=int, default=3, help="times --rows per update")
+    args.add_argument("--rows", type=int, default=2, help="rows of n_ctx tokens at a time")
+    args.add_argument("--parts", type=int, default=6, help="times --rows per update")
     args.add_argument("--seed", type=int, default=0)
     args.add_argument("--resume", action="store_true")
     args = args.parse_args()
 
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)  # see train()
     torch.manual_seed(args.seed)
     tokenizer = Tokenizer.from_file(args.tokenizer)
     docs = read_stories(args.data) + read_fables(args.data)
