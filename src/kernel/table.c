@@ -46,6 +46,24 @@ static void climb_gemm(bt_kernel_table *table, unsigned flags)
         TAKE(gemm_q6_k, avx512vnni);
     }
 }
+
+static void climb_rows(bt_kernel_table *table, unsigned flags)
+{
+    if (flags & BT_CPU_AVX2) {
+        TAKE(act_quant, avx2);
+        TAKE(rmsnorm, avx2);
+        TAKE(swiglu, avx2);
+        TAKE(rope_kv, avx2);
+        TAKE(attn, avx2);
+    }
+    if (flags & BT_CPU_AVX512) {
+        TAKE(act_quant, avx512);
+        TAKE(rmsnorm, avx512);
+        TAKE(swiglu, avx512);
+        TAKE(rope_kv, avx512);
+        TAKE(attn, avx512);
+    }
+}
 #endif
 
 void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level)
@@ -57,6 +75,7 @@ void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level)
 #if defined(__x86_64__)
     unsigned flags = bt_cpu_level_flags(level);
     climb_gemm(table, flags);
+    climb_rows(table, flags);
 #endif
 }
 
