@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Trained models of the shared reference data, from text to tokens: prompt ids, logits after the prompt,
+ * 96 greedy ids and the mean negative log likelihood of a text, from GGUF and from Hugging Face. */
+#include "base/file.h"
+#include "base/json.h"
+#include "oracle/compare.h"
+#include "oracle/drive.h"
+#include "oracle/memory.h"
+#include "support/support.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *read_json(const char *path)
+{
+    bt_buf text = {0};
+    json_t *doc = NULL;
+    assert_ok(bt_file_read(path, 1 << 24, &text));
+    assert_ok(bt_json_parse(text.data, text.len, &doc));
+    bt_buf_done(&text);
+    return doc;
+}
+
+static int32_t *ids_of(json_t *list, int32_t *ret_n)
+{
+    *ret_n = (int32_t)json_array_size(list);
+    assert_true(*ret_n > 0);
+    int32_t *ids = fresh((size_t)*ret_n, sizeof *ids);
+    for (int32_t i = 0; i < *ret_n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
+    return ids;
+}
+
+static void check_encoding(const bt_engine *e, const char *prompt, const int32_t *ids, int32_t n_id)
+{
+    int32_t got[256];
+    size_t n = 0;
+    assert_non_null(prompt);
+    assert_ok(bt_tokenizer_encode(bt_engine_tokenizer(e), prompt, strlen(prompt), BT_ENCODE_BOS, got, 256, &n));
+    assert_int_equal(n, n_id);
+    assert_memory_equal(got, ids, (size_t)n_id * sizeof *ids);
+}
+
+/* `logit_bound` 0: the weights were rounded, only the tokens' ids are compared. */
+static void check_case(bt_engine *e, json_t *c, double logit_bound)
+{
+    const char *prompt = json_string_value(json_object_get(c, "prompt"));
+    int32_t n_id, n_more;
+    int32_t *ids = ids_of(json_object_get(c, "ids"), &n_id);
+    int32_t *more = ids_of(json_object_get(c, "greedy_ids"), &n_more);
+    check_encoding(e, prompt, ids, n_id);
+    drive d = {.ids = ids, .n_id = n_id, .n_more = n_more};
+    drive_run(e, &d);
+    if (logit_bound > 0) {
+        json_t *list = json_object_get(c, "logits_after_prompt");
+        assert_int_equal(json_array_size(list), d.n_vocab);
+        double *want = fresh((size_t)d.n_vocab, sizeof *want);
+        double *got = widen(d.logits + (int64_t)(n_id - 1) * d.n_vocab, d.n_vocab);
+        for (int32_t i = 0; i < d.n_vocab; i++) want[i] = json_number_value(json_array_get(list, (size_t)i));
+        assert_near(prompt, got, want, d.n_vocab, logit_bound);
+        for (int32_t i = 0; i < n_more; i++)
+            if (d.token[i].id != more[i])
+                fail_msg("'%s': token %d is %d, wanted %d", prompt, i, d.token[i].id, more[i]);
+        free(want);
+        free(got);
+    }
+    drive_done(&d);
+    free(ids);
+    free(more);
+}
+
+static double mean_nll(bt_engine *e, const int32_t *ids, int32_t n)
+{
+    drive d = {.ids = ids, .n_id = n, .n_more = 1};
+    double total = 0;
+    drive_run(e, &d);
+    for (int32_t i = 0; i + 1 < n; i++) {
+        const float *row = d.logits + (int64_t)i * d.n_vocab;
+        double top = -INFINITY, sum = 0;
+        for (int32_t j = 0; j < d.n_vocab; j++) top = fmax(top, (double)row[j]);
+        for (int32_t j = 0; j < d.n_vocab; j++) sum += exp((double)row[j] - top);
+        total += top + log(sum) - (double)row[ids[i + 1]];
+    }
+    drive_done(&d);
+    return total / (n - 1);
+}
+
+static void check_model(const char *model, const char *folder, double logit_bound, double nll_bound)
+{
+    char path[1200];
+    int32_t n;
+    bt_engine *e = drive_open(&(bt_engine_config){.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1});
+    snprintf(path, sizeof path, "%s/expected.json", folder);
+    json_t *doc = read_json(path), *cases = json_object_get(doc, "cases"), *c;
+    size_t i;
+    assert_true(json_array_size(cases) > 0);
+    json_array_foreach(cases, i, c) check_case(e, c, logit_bound);
+    json_decref(doc);
+
+    snprintf(path, sizeof path, "%s/expected_nll.json", folder);
+    doc = read_json(path);
+    int32_t *ids = ids_of(json_object_get(doc, "ids"), &n);
+    double want = json_number_value(json_object_get(doc, "mean_nll")), got = mean_nll(e, ids, n);
+    if (!(fabs(got - want) <= nll_bound)) fail_msg("%s: mean NLL is %.9g, wanted %.9g", model, got, want);
+    free(ids);
+    json_decref(doc);
+    bt_engine_close(e);
+}
+
+static void babyllama_as_gguf(void **state)
+{
+    (void)state;
+    need_data(model, "models/babyllama-tok105/babyllama-tok105.gguf");
+    need_data(folder, "models/babyllama-tok105");
+    check_model(model, folder, 5e-5, 1e-5);
+}
+
+static void llama2xs_as_gguf(void **state)
+{
+    (void)state;
+    need_data(model, "models/llama2xs-tok512/llama2xs-tok512.gguf");
+    need_data(folder, "models/llama2xs-tok512");
+    check_model(model, folder, 5e-5, 1e-5);
+}
+
+static void llama2xs_as_a_hugging_face_directory(void **state)
+{
+    (void)state;
+    need_data(model, "models/llama2xs-tok512/hf");
+    need_data(folder, "models/llama2xs-tok512");
+    check_model(model, folder, 5e-5, 1e-5);
+}
+
+static void llama2xs_as_a_hugging_face_directory_in_bf16(void **state)
+{
+    (void)state;
+    need_data(model, "models/llama2xs-tok512/hf-bf16");
+    need_data(folder, "models/llama2xs-tok512");
+    check_model(model, folder, 0, 1e-2);   // the expectations are of the F32 weights
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(babyllama_as_gguf),
+        cmocka_unit_test(llama2xs_as_gguf),
+        cmocka_unit_test(llama2xs_as_a_hugging_face_directory),
+        cmocka_unit_test(llama2xs_as_a_hugging_face_directory_in_bf16),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
