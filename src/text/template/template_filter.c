@@ -50,7 +50,7 @@ static bt_status f_trim(trun *r, const tcall *c, tval *ret)
     tval s;
     BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "trim: chars must be a str, not %s", bt_tval_type(chars));
     BT_TRY(bt_tval_str(r, c->self, &s));
-    BT_TRY(bt_trun_step(r, bt_trun_cost(s.len) * (chars ? 1 + chars->len / 8 : 1)));
+    BT_TRY(bt_trun_step(r, bt_trun_cost(s.len) * (chars ? 1 + 4 * chars->len : 1)));
     *ret = bt_tstr_strip(&s, chars, true, true);
     return BT_OK;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* template_method: the methods of strings. Positions and widths count code points. */
+#define _GNU_SOURCE // memrchr
 #include "text/template/template_call.h"
 #include "text/template/template_text.h"
 #include <string.h>
@@ -24,7 +25,7 @@ static bt_status m_strip(trun *r, const tcall *c, tval *ret)
     const tval *chars = optional(c, 0);
     char first = c->builtin->name[0];
     BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "%s arg must be None or str", c->builtin->name);
-    BT_TRY(bt_trun_step(r, bt_trun_cost(c->self->len) * (chars ? 1 + chars->len / 8 : 1)));
+    BT_TRY(bt_trun_step(r, bt_trun_cost(c->self->len) * (chars ? 1 + 4 * chars->len : 1)));
     *ret = bt_tstr_strip(c->self, chars, first != 'r', first != 'l');
     return BT_OK;
 }
@@ -82,20 +83,30 @@ static bt_status split_by(parts *p, const tval *s, const tval *sep, int64_t max)
     return add_part(p, &part);
 }
 
-/* The last place of `needle` that ends at or before `end`. */
-static size_t find_last(const tval *s, size_t end, const tval *needle)
+/* The last place of `needle` that ends at or before `end`, SIZE_MAX if there is none. Candidates cost. */
+static bt_status find_last(trun *r, const tval *s, size_t end, const tval *needle, size_t *ret_at)
 {
-    if (needle->len > end) return SIZE_MAX;
-    for (size_t i = end - needle->len + 1; i-- > 0;)
-        if (memcmp(s->bytes + i, needle->bytes, needle->len) == 0) return i;
-    return SIZE_MAX;
+    *ret_at = SIZE_MAX;
+    if (needle->len > end) return BT_OK;
+    if (!needle->len) *ret_at = end;
+    for (size_t i = end - needle->len + 1; needle->len && i > 0;) {
+        const char *hit = memrchr(s->bytes, needle->bytes[0], i);
+        if (!hit) return BT_OK;
+        i = (size_t)(hit - s->bytes);
+        BT_TRY(bt_trun_step(r, bt_trun_cost(needle->len + 32)));
+        if (memcmp(hit, needle->bytes, needle->len) != 0) continue;
+        *ret_at = i;
+        return BT_OK;
+    }
+    return BT_OK;
 }
 
 static bt_status rsplit_by(parts *p, const tval *s, const tval *sep, int64_t max)
 {
     size_t end = s->len;
     for (; max != 0; max--) {
-        size_t hit = find_last(s, end, sep);
+        size_t hit;
+        BT_TRY(find_last(p->r, s, end, sep, &hit));
         if (hit == SIZE_MAX) break;
         tval part = bt_tstr_sub(s, hit + sep->len, end - hit - sep->len);
         BT_TRY(add_part(p, &part));
@@ -180,7 +191,8 @@ static bt_status m_partition(trun *r, const tcall *c, tval *ret)
     BT_FAIL_IF(!sep->len, INVALID, "empty separator");
     BT_TRY(bt_trun_step(r, bt_trun_cost(s->len)));
     bool right = c->builtin->name[0] == 'r';
-    size_t hit = right ? find_last(s, s->len, sep) : bt_tstr_find(s, 0, sep);
+    size_t hit = right ? 0 : bt_tstr_find(s, 0, sep);
+    if (right) BT_TRY(find_last(r, s, s->len, sep, &hit));
     BT_TRY(bt_tseq_new(r, K_TUPLE, 3, ret));
     tval *item = ret->seq->items;
     for (int i = 0; i < 3; i++) item[i] = bt_tval_text("", 0);
@@ -222,7 +234,8 @@ static bt_status m_find(trun *r, const tcall *c, tval *ret) // find, rfind, inde
     bool right = c->builtin->name[0] == 'r', strict = strchr(c->builtin->name, 'x') != NULL;
     BT_TRY(bt_tcall_str(c, 0, &needle));
     BT_TRY(window(r, c, &part, &start));
-    size_t hit = part.kind == K_NONE ? SIZE_MAX : right ? find_last(&part, part.len, needle) : bt_tstr_find(&part, 0, needle);
+    size_t hit = part.kind == K_NONE || right ? SIZE_MAX : bt_tstr_find(&part, 0, needle);
+    if (right && part.kind != K_NONE) BT_TRY(find_last(r, &part, part.len, needle, &hit));
     BT_FAIL_IF(strict && hit == SIZE_MAX, INVALID, "substring not found");
     if (hit != SIZE_MAX) {
         tval before = bt_tstr_sub(&part, 0, hit);

@@ -208,7 +208,7 @@ static bt_status put_case(tout *o, const tval *s, size_t at, int how)
 bt_status bt_tstr_case(trun *r, const tval *s, tcase how, tval *ret_string)
 {
     tout o = {.run = r};
-    bt_status st = bt_trun_step(r, bt_trun_cost(s->len));
+    bt_status st = bt_trun_step(r, s->len / 4);
     bool in_word = false;
     for (size_t i = 0, n; i < s->len && !st; i += n) {
         uint32_t c = bt_tcode_at(s->bytes + i, s->len - i, &n);

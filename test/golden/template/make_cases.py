@@ -54,7 +54,7 @@ CASES = r"""
 {{ 'a' + 1 }}
 {{ 'a' + missing }}
 {{ no.x }}|{{ no['x'] }}|{{ n.x }}|{{ n[0] }}
-{{ none[1:] }}
+{{ no[1:] }}
 {{ [1, 'a', none, true, [2.0], {'k': 'v'}, (1,), ()] }} {{ {'a': 1, 2: 'b', none: [], 'x': "it's"} }} {{ 'a"b' }} {{ ["a'b", 'a"b', "a'\"b", 'tab\t\n\\', '\x00\x7f', 'é\u200b\U0001F600'] }}
 {{ 1, 2 }} {{ (1, ) }} {{ () }} {{ [1, 2, ] }} {{ {'a': 1, } }} {{ 'a' 'b' "c" }}
 {{ '\n\t\\\'\"\x41\u00e9\101\q' }} {{ "it's" }} {{ 'a\
@@ -130,7 +130,7 @@ d
 {{ [1]|sum(start='a') }}
 {{ users|map(attribute='ok', default='?')|list }}{{ names|map('upper')|list }}{{ users|map(attribute='name')|map('length')|list }}{{ ['a-b']|map('replace', '-', '+')|list }}{{ nested.x.y|map(attribute='z')|first }}{{ [[1, 2], [3, 4]]|map('last')|list }}{{ [[1, 2], [3, 4]]|map(attribute=1)|list }}
 {{ names|map('nosuch')|list }}
-{{ names|map }}
+{{ names|map|list }}
 {{ l|select('odd')|list }}{{ l|reject('gt', 1)|list }}{{ [0, 1, '', 'a', none]|select|list }}{{ users|selectattr('ok')|map(attribute='name')|list }}{{ users|selectattr('ok', 'defined')|list|length }}{{ users|rejectattr('age', 'equalto', 30)|list }}{{ users|selectattr('name', 'in', ['Ann'])|list|count }}{{ l|select('==', 3)|list }}
 {{ users|selectattr('ok')|length }}
 {{ (users|selectattr('ok')|list)[0].name }}{{ users|selectattr('zz')|list }}{% set g = l|map('string') %}{{ g|join }}{{ g|join }}
@@ -265,4 +265,5 @@ def main():
     print()
 
 
-main()
+if __name__ == "__main__":
+    main()
