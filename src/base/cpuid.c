@@ -21,6 +21,12 @@ static const struct {
 #if defined(__x86_64__)
 #include <cpuid.h>
 
+#ifndef bit_AMX_TILE   // clang 14's cpuid.h lacks them: leaf 7, EDX
+#define bit_AMX_BF16 (1u << 22)
+#define bit_AMX_TILE (1u << 24)
+#define bit_AMX_INT8 (1u << 25)
+#endif
+
 static uint64_t enabled_states(void)
 {
     uint32_t lo, hi;
