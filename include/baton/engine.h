@@ -33,11 +33,12 @@ typedef struct bt_engine_config {
     const char *model;          /* GGUF file, Hugging Face directory, or "synth:SHAPE:TYPE" */
     const char *cpu_level;      /* cap: "ref", "avx2", "avx512", ...; NULL: $BATON_CPU, else the best */
     int32_t n_thread;           /* worker threads, 1..256; default: one a processor */
-    int32_t n_ctx;              /* tokens a request may hold, prompt + output; default: the model's,
-                                 * at most 8192 */
+    int32_t n_ctx;              /* tokens a request may hold, prompt + output, 1..the model's;
+                                 * default: the model's, at most 8192 */
     int32_t n_seq_max;          /* requests running at once, 1..1024; default 16 */
-    int32_t n_queue_max;        /* requests waiting beyond those, default 256; then submit answers BUSY */
-    int32_t n_tok_step_max;     /* tokens in one step, default 512 */
+    int32_t n_queue_max;        /* requests beyond those, default 256; then submit answers BUSY. One that
+                                 * has ended counts until it is freed */
+    int32_t n_tok_step_max;     /* tokens in one step, n_seq_max..65536; default 512 */
     int32_t n_chunk;            /* prompt tokens of one request in one step, default 256 */
     int32_t page_len;           /* tokens a KV page: 16, 32 or 64; default 32 */
     int64_t n_kv_token;         /* tokens in the KV pool, all requests; default: what n_seq_max requests of
@@ -87,30 +88,33 @@ typedef struct bt_request_params {
     const int32_t *ids;         /* the prompt, [n_id], every id in the vocabulary */
     int32_t n_id;               /* 1 <= n_id <= n_ctx */
     int32_t max_tokens;         /* tokens to generate at most; 0 only reads the prompt; -1 (default): n_ctx */
-    int32_t min_tokens;         /* no end of generation before so many; default 0 */
+    int32_t min_tokens;         /* no end of generation before so many; until then end and stop tokens are
+                                 * forbidden and stop texts are text; default 0 */
     bool ignore_eos;            /* end-of-generation tokens do not end it (they are forbidden instead) */
 
-    /* sampling, applied in this order: bias, penalties, temperature, top-k, typical, top-p, min-p */
+    /* sampling, applied in this order: bias, penalties, temperature, top-k, typical, top-p, min-p. Each
+     * filter judges what those before it left, and leaves one at least; equal logits rank by lower id. NaN
+     * counts as -inf; when every token is at -inf the request ends with BT_FINISH_ERROR. */
     const bt_logit_bias *logit_bias;
     int32_t n_logit_bias;
-    float repetition_penalty;   /* > 0; 1 (default) is off. Divides positive, multiplies negative
+    float repetition_penalty;   /* (0, 1e6]; 1 (default) is off. Divides positive, multiplies negative
                                  * logits of seen tokens */
     float presence_penalty, frequency_penalty;   /* -2..2 over generated tokens; 0 is off */
     int32_t penalty_last_n;     /* tokens the repetition penalty looks back; -1 (default): all */
-    float temperature;          /* >= 0; 0 (default) is greedy */
+    float temperature;          /* [0, 1e6]; 0 (default) is greedy */
     int32_t top_k;              /* 0 (default): all */
     float typical_p;            /* (0, 1]; 1 (default) is off */
     float top_p;                /* (0, 1]; 1 (default) is off */
     float min_p;                /* [0, 1]; 0 (default) is off */
     uint64_t seed;              /* same seed and prompt, same text */
 
-    const char *const *stop;    /* texts that end generation; not part of the output */
-    int32_t n_stop;             /* <= 16, each 1..256 bytes */
+    const char *const *stop;    /* texts that end generation once one is complete; not part of the output */
+    int32_t n_stop;             /* <= 16, each UTF-8 of 1..256 bytes */
     const int32_t *stop_ids;    /* tokens that end generation; not part of the output */
     int32_t n_stop_id;          /* <= 64 */
 
     bool logprobs;              /* give the log probability of each generated token (of the raw logits) */
-    int32_t n_top_logprobs;     /* and of the n likeliest, 0..BT_TOP_LOGPROBS_MAX */
+    int32_t n_top_logprobs;     /* with logprobs: also of the n likeliest, 0..BT_TOP_LOGPROBS_MAX */
 
     bt_logits_fn logits_fn;     /* see bt_logits_fn; NULL (default) */
     void *logits_ctx;
@@ -130,7 +134,7 @@ BT_API BT_CHECKED bt_status bt_engine_submit(bt_engine *engine, const bt_request
                                              bt_request **ret_request);
 
 /* Run one step. *ret_n_alive (may be NULL) is how many requests are waiting or running afterwards; 0
- * means there is nothing to do. Fails only when the device does: then every running request ends
+ * means there is nothing to do. While all wait for their readers a step does nothing. Fails only when the device does: then every running request ends
  * with BT_FINISH_ERROR and the engine stays usable. One thread at a time. */
 BT_API BT_CHECKED bt_status bt_engine_step(bt_engine *engine, int32_t *ret_n_alive);
 
@@ -155,11 +159,12 @@ typedef struct bt_token_logprob {
     float logprob;              /* natural log */
 } bt_token_logprob;
 
-/* One event: a generated token, or (id -1) the end. Text may lag behind tokens: bytes that may yet
+/* One event: a generated token, or (id -1) the end. The token that completes a stop text is an event; an
+ * end-of-generation or stop token is not. Text may lag behind tokens: bytes that may yet
  * become part of a code point or of a stop text are held back and come with a later event. */
 typedef struct bt_event {
     int32_t id;                 /* the token, or -1 for the closing event */
-    int32_t index;              /* 0 for the first generated token */
+    int32_t index;              /* 0 for the first generated token; n_output in the closing event */
     const char *text;           /* UTF-8, whole code points; valid until the next call for this request */
     size_t text_len;
     float logprob;              /* when asked for; else 0 */

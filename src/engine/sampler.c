@@ -7,6 +7,7 @@
 #include "base/rng.h"
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 size_t bt_sampler_bytes(int32_t n_vocab)
 {
@@ -126,19 +127,10 @@ static double sum_weights(const bt_cand *cand, int32_t n)
     return sum;
 }
 
-/* Keep the best by key until their weights reach the share `p` of all. */
+/* Keep the best by key that have the share `p` of all weight. */
 static int32_t keep_share(bt_cand *cand, int32_t n, double p)
 {
-    double enough = p * sum_weights(cand, n), sum = 0;
-    int32_t kept = 0;
-    bt_topk_build(cand, n);
-    while (kept < n && (kept == 0 || sum < enough)) {
-        bt_topk_pop(cand, n - kept);
-        kept++;
-        sum += cand[n - kept].weight;
-    }
-    bt_topk_keep(cand, n, kept);
-    return kept;
+    return bt_topk_share(cand, n, p * sum_weights(cand, n));
 }
 
 /* Locally typical sampling (Meister et al. 2023): those whose surprise is nearest the entropy. */
@@ -174,25 +166,21 @@ static int32_t keep_min_p(bt_cand *cand, int32_t n, double p)
     return kept;
 }
 
-/* Order by id, so that the same number draws the same token whatever order the filters left. */
-static void order_by_id(bt_cand *cand, int32_t n)
+/* Draw with the number u in [0, 1). The candidates' weights are laid out by id, so that the same number
+ * draws the same token whatever order the filters left them in. */
+static int32_t draw(bt_sampler *s, int32_t n, double u)
 {
-    bool ordered = true;
-    for (int32_t i = 1; i < n; i++) ordered &= cand[i - 1].id < cand[i].id;
-    if (ordered) return;
-    for (int32_t i = 0; i < n; i++) cand[i].key = cand[i].id;
-    bt_topk_build(cand, n);
-    for (int32_t left = n; left > 0; left--) bt_topk_pop(cand, left); // the largest id goes last
-}
-
-static int32_t draw(const bt_cand *cand, int32_t n, double u)
-{
-    double at = u * sum_weights(cand, n), sum = 0;
-    for (int32_t i = 0; i < n; i++) {
-        sum += cand[i].weight;
-        if (at < sum) return cand[i].id;
+    double *weight = s->logit, sum = 0, reached = 0; // the logits have served
+    int32_t last = 0;
+    memset(weight, 0, (size_t)s->n_vocab * sizeof *weight);
+    for (int32_t i = 0; i < n; i++) weight[s->cand[i].id] = s->cand[i].weight;
+    for (int32_t id = 0; id < s->n_vocab; id++) sum += weight[id];
+    for (int32_t id = 0; id < s->n_vocab; id++) {
+        reached += weight[id];
+        if (u * sum < reached) return id;
+        if (weight[id] > 0) last = id;
     }
-    return cand[n - 1].id; // u * sum rounded up to the sum
+    return last; // u * sum was rounded up to the sum
 }
 
 int32_t bt_sampler_choose(bt_sampler *s, const bt_sample_input *in)
@@ -207,9 +195,8 @@ int32_t bt_sampler_choose(bt_sampler *s, const bt_sample_input *in)
     n = keep_typical(s->cand, n, p->typical_p);
     n = keep_top_p(s->cand, n, p->top_p);
     n = keep_min_p(s->cand, n, p->min_p);
-    order_by_id(s->cand, n);
     bt_rng_block random = bt_rng_at(p->seed, 0, (uint64_t)(in->n_id - in->n_prompt));
-    return draw(s->cand, n, bt_rng_uniform(random));
+    return draw(s, n, bt_rng_uniform(random));
 }
 
 /* Insert into a list of at most n_top, best first; ids come in ascending order, so an equal logit

@@ -353,6 +353,37 @@ static void a_heap_gives_the_best_in_order_whatever_the_input_was(void **state)
     free(order);
 }
 
+static void a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was(void **state)
+{
+    (void)state;
+    enum { N = 3000 };
+    bt_cand *cand = calloc(N, sizeof *cand);
+    item *order = calloc(N, sizeof *order);
+    test_rng rng = {13};
+    for (int round = 0; round < 200; round++) {
+        int32_t n = round < 50 ? round + 1 : (int32_t)test_range(&rng, 1, N), want = 0;
+        double total = 0, sum = 0;
+        for (int32_t i = 0; i < n; i++) { // whole numbers: their sums are exact in any order
+            double key = round % 4 == 0 ? i : round % 4 == 1 ? -i : (double)test_range(&rng, 0, round * 10);
+            cand[i] = (bt_cand){.key = key, .weight = (double)test_range(&rng, 1, 1000), .id = i};
+            order[i] = (item){key, i};
+            total += cand[i].weight;
+        }
+        double enough = round % 5 == 0   ? total
+                        : round % 7 == 0 ? 0
+                                         : (double)test_range(&rng, 1, (int64_t)total);
+        qsort(order, (size_t)n, sizeof *order, by_score);
+        while (want < n && (want == 0 || sum < enough)) sum += cand[order[want++].id].weight;
+        assert_int_equal(bt_topk_share(cand, n, enough), want);
+        static bool kept[N];
+        memset(kept, 0, sizeof kept);
+        for (int32_t i = 0; i < want; i++) kept[cand[i].id] = true;
+        for (int32_t i = 0; i < want; i++) assert_true(kept[order[i].id]);
+    }
+    free(cand);
+    free(order);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -365,6 +396,7 @@ int main(void)
         cmocka_unit_test(extreme_temperatures_neither_crash_nor_leave_the_vocabulary),
         cmocka_unit_test(logprobs_are_the_log_softmax_of_the_raw_logits),
         cmocka_unit_test(a_heap_gives_the_best_in_order_whatever_the_input_was),
+        cmocka_unit_test(a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
