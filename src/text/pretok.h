@@ -68,3 +68,4 @@ typedef struct bt_prename {
 
 /* The row of a name, or NULL. */
 const bt_prename *bt_prename_find(const char *name);
+const bt_prename *bt_prename_at(size_t i);   // NULL past the end

@@ -222,8 +222,8 @@ static bt_status compile(const bt_buf *source, pcre2_code **ret_code)
     }
     pcre2_compile_context_free(context);
     pcre2_general_context_free(general);
-    if (!code && error == PCRE2_ERROR_HEAP_FAILED) return bt_fail(BT_NOMEM, "out of memory: compiling a pattern");
-    if (!code && error == PCRE2_ERROR_NOMEMORY) return bt_fail(BT_NOMEM, "out of memory: compiling a pattern");
+    bool starved = error == PCRE2_ERROR_HEAP_FAILED || error == PCRE2_ERROR_NOMEMORY;
+    if (!code && starved) return bt_fail(BT_NOMEM, "out of memory: compiling a pattern");
     if (!code) {
         char text[200] = "";
         pcre2_get_error_message(error, (PCRE2_UCHAR *)text, sizeof text);
@@ -242,7 +242,11 @@ bt_status bt_regex_new(const char *pattern, size_t len, bt_regex **ret)
     if ((st = bt_alloc_zero((void **)&re, sizeof *re, BT_MEM_TEXT)) ||
         (st = bt_regex_translate(pattern, len, &source)) || (st = compile(&source, &re->code)))
         goto fail;
-    (void)pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); // without JIT the interpreter serves
+    int rc = pcre2_jit_compile(re->code, PCRE2_JIT_COMPLETE); // where there is no JIT the interpreter serves
+    if (rc == PCRE2_ERROR_NOMEMORY) {
+        st = bt_fail(BT_NOMEM, "out of memory: compiling a pattern");
+        goto fail;
+    }
     bt_buf_done(&source);
     *ret = re;
     return BT_OK;
@@ -297,6 +301,7 @@ bt_status bt_regex_find(const bt_regex *re, bt_regex_work *w, bt_span text_from,
         *ret_match = (bt_span){SIZE_MAX, SIZE_MAX};
         return BT_OK;
     }
+    if (rc == PCRE2_ERROR_NOMEMORY) return bt_fail(BT_NOMEM, "out of memory: matching a pattern");
     if (rc < 0) {
         char message[200] = "";
         pcre2_get_error_message(rc, (PCRE2_UCHAR *)message, sizeof message);
