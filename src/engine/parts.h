@@ -7,7 +7,7 @@
 typedef struct bt_engine_parts {
     bt_runner runner;                  // closed with the engine
     const bt_tokenizer *tokenizer;     // NULL: events carry no text
-    const int32_t *eos;                // [n_eos] ids that end a generation besides the tokenizer's own; copied
+    const int32_t *eos;                // [n_eos] ids that end a generation, besides the tokenizer's; copied
     int32_t n_eos;
     bt_model_file *file;               // what bt_engine_model answers; may be NULL
     void (*close_file)(bt_model_file *file);   // called with the engine's end; NULL when there is no file
