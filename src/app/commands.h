@@ -4,8 +4,12 @@
 #include "app/args.h"
 
 #define BT_COMMAND_LIST(X)                                                                         \
+    X(run)                                                                                         \
+    X(chat)                                                                                        \
     X(inspect)                                                                                     \
     X(tokenize)                                                                                    \
+    X(perplexity)                                                                                  \
+    X(logits)                                                                                      \
     X(quantize)                                                                                    \
     X(synth)                                                                                       \
     X(version)                                                                                     \
