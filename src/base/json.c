@@ -88,7 +88,7 @@ bt_status bt_json_get_f64(json_t *object, const char *key, double lo, double hi,
 
 bt_status bt_json_get_text(json_t *object, const char *key, const char **ret_text)
 {
-    json_t *value;
+    json_t *value = NULL;
     BT_TRY(bt_json_get(object, key, JSON_STRING, &value));
     *ret_text = json_string_value(value);
     return BT_OK;

@@ -114,18 +114,18 @@ static bt_status alloc_kv(model_runner *r, int64_t *ret_bytes)
 static bt_status open_parts(model_runner *r, const bt_model_file *file, const bt_model_runner_config *config,
                             bt_runner *ret)
 {
-    const bt_op_env *env;
+    bt_op_env env;
     r->n_input = BT_DECODER_KV + 2 * r->hp->n_layer;
     BT_TRY(bt_alloc_array((void **)&r->in_desc, (size_t)r->n_input, sizeof *r->in_desc, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&r->in_ptr, (size_t)r->n_input, sizeof *r->in_ptr, BT_MEM_PLAN));
     BT_TRY(bt_device_open("cpu", &(bt_device_config){.n_thread = config->n_thread, .cpu_level = config->cpu_level},
                           &r->device));
     BT_TRY(bt_stream_new(r->device, &r->stream));
-    BT_TRY(bt_weights_load(file, bt_device_cpu_team(r->device), r->device->kernels, &config->progress, &r->weights));
+    env = (bt_op_env){.kernels = r->device->kernels};
+    BT_TRY(bt_weights_load(file, bt_device_cpu_team(r->device), &env, &config->progress, &r->weights));
     BT_TRY(bt_decoder_build(r->hp, r->weights, &r->graph));
-    env = &(bt_op_env){.kernels = r->device->kernels};
     describe_inputs(r, r->limits.n_tok_max, r->limits.n_out_max, r->in_desc);
-    BT_TRY(bt_plan_cache_new(r->graph, env, r->in_desc, N_PLAN, &r->plans));
+    BT_TRY(bt_plan_cache_new(r->graph, &env, r->in_desc, N_PLAN, &r->plans));
     ret->workspace_bytes = bt_plan_cache_arena_bytes(r->plans);
     BT_TRY(bt_device_alloc(r->device, (size_t)ret->workspace_bytes, &r->arena));
     return alloc_kv(r, &ret->kv_bytes);

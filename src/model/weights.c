@@ -2,6 +2,7 @@
 /* weights: loading. The order is the order of the layers; progress counts the file's bytes. */
 #include "model/weights.h"
 #include "base/bits.h"
+#include "op/pack.h"
 #include "tensor/quant.h"
 #include <stdio.h>
 
@@ -9,7 +10,7 @@ typedef struct loader {
     const bt_model_file *file;
     const bt_hparams *hp;
     bt_team *team;
-    const bt_kernel_table *kernels;
+    const bt_op_env *env;
     const bt_progress *progress;
     bt_weights *w;
     uint64_t done, total;   // bytes of the file's tensors
@@ -23,26 +24,10 @@ static void report(loader *l, uint64_t bytes)
 
 /* ---- matrices ---- */
 
-static bt_status pack(loader *l, const bt_tensor_view *view, void *panels)
+static void pack(loader *l, const bt_tensor_view *view, void *panels)
 {
-    bt_pack_args args = {.rows = view->data,
-                         .panels = panels,
-                         .n_row = view->desc.dim[0],
-                         .n_col = view->desc.dim[1],
-                         .row_bytes = bt_row_bytes(view->desc.dtype, view->desc.dim[1]),
-                         .dtype = view->desc.dtype};
-    bt_team_run_one(l->team, (bt_step){.fn = l->kernels->fn[BT_SLOT_pack],
-                                       .args = &args,
-                                       .n_item = bt_div_up(args.n_row, BT_PANEL_ROWS),
-                                       .grain = 4});
+    bt_pack_run(l->team, l->env, &view->desc, view->data, panels);
     report(l, view->n_bytes);
-    return BT_OK;
-}
-
-/* Whether `next` may be packed behind `first` as rows of one matrix. */
-static bool joins(const bt_desc *first, const bt_desc *next)
-{
-    return first->dtype == next->dtype && first->dim[1] == next->dim[1] && first->dim[0] % BT_PANEL_ROWS == 0;
 }
 
 /* Pack the views side by side; neighbours of one type become one part. */
@@ -52,19 +37,18 @@ static bt_status pack_projection(loader *l, const bt_tensor_view *const *view, i
     for (int32_t v = 0; v < n_view;) {
         bt_desc desc = view[v]->desc;
         int32_t end = v + 1;
-        for (; end < n_view && joins(&desc, &view[end]->desc); end++) desc.dim[0] += view[end]->desc.dim[0];
-        desc.layout = BT_PANELS;
-        int64_t bytes = bt_panels_bytes(desc.dtype, desc.dim[0], desc.dim[1]);
+        for (; end < n_view && bt_pack_joins(&desc, &view[end]->desc); end++) desc.dim[0] += view[end]->desc.dim[0];
+        int64_t bytes = bt_pack_bytes(&desc);
         char *panels;
         BT_TRY(bt_alloc((void **)&panels, (size_t)bytes, BT_MEM_WEIGHTS));
-        p.desc[p.n_part] = desc;
+        p.desc[p.n_part] = bt_pack_desc(&desc);
         p.panels[p.n_part++] = panels;
         p.n_out += desc.dim[0];
         l->w->packed_bytes += bytes;
         *ret = p;   // from here on bt_weights_free finds it
         for (; v < end; v++) {
-            BT_TRY(pack(l, view[v], panels));
-            panels += bt_panels_bytes(desc.dtype, view[v]->desc.dim[0], desc.dim[1]);
+            pack(l, view[v], panels);
+            panels += bt_pack_bytes(&view[v]->desc);
         }
     }
     return BT_OK;
@@ -207,7 +191,7 @@ static bt_status load_all(loader *l)
     return load_ends(l);
 }
 
-bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_kernel_table *kernels,
+bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_op_env *env,
                           const bt_progress *progress, bt_weights **ret_weights)
 {
     bt_weights *w;
@@ -216,7 +200,7 @@ bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_ker
     loader l = {.file = file,
                 .hp = bt_model_file_hparams(file),
                 .team = team,
-                .kernels = kernels,
+                .env = env,
                 .progress = progress,
                 .w = w};
     bt_status st = load_all(&l);

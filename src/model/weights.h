@@ -5,8 +5,8 @@
 #pragma once
 #include "base/arena.h"
 #include "base/team.h"
-#include "kernel/table.h"
 #include "model/modelfile.h"
+#include "op/op.h"
 
 enum { BT_PROJECTION_PARTS = 3 };
 
@@ -39,6 +39,6 @@ typedef struct bt_weights {
 
 /* Pack all weights of an open model (BT_USE_COMPUTE) with the team. The file must outlive the weights:
  * the embedding stays there. NOMEM. */
-BT_CHECKED bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_kernel_table *kernels,
+BT_CHECKED bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_op_env *env,
                                      const bt_progress *progress, bt_weights **ret_weights);
 void bt_weights_free(bt_weights *weights);   // NULL is nothing
