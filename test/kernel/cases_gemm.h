@@ -298,7 +298,7 @@ static void bench_gemm(bt_slot slot)
     const int64_t n_col = 2048, n_row = 8192;
     static const int64_t ms[] = {1, 2, 4, 8, 32, 128, 512};
     int64_t n_block = n_col / 32, bytes = bt_panels_bytes(dtype, n_row, n_col);
-    int64_t copies = bt_max_i64(1, (96 << 20) / bytes);    // more than the caches hold
+    int64_t copies = bt_max_i64(1, (64 << 20) / bytes);    // more than the caches hold
     uint8_t *panels = aligned_alloc(64, (size_t)(bytes * copies));
     for (int64_t i = 0; i < bytes * copies; i++) panels[i] = 0x11;
     float *a = aligned_alloc(64, 512 * 2048 * 4), *out = aligned_alloc(64, 512 * 8192 * 4);
@@ -312,12 +312,12 @@ static void bench_gemm(bt_slot slot)
         if (level_ == BT_CPU_LEVEL_REF) continue;
         for (size_t i = 0; i < BT_COUNT_OF(ms); i++) {
             /* A small batch reads all copies as one tall matrix, so that weights come from memory. */
-            int64_t tall = ms[i] <= 4 ? copies : 1, rows = n_row * tall;
+            int64_t tall = ms[i] <= 4 ? copies : 1, rows = ms[i] > 8 ? n_row / 4 : n_row * tall;
             float *y = tall > 1 ? aligned_alloc(64, (size_t)(ms[i] * rows) * 4) : out;
             bt_gemm_args args = {.a = a, .act = {q, scale, sum}, .panels = panels, .out = y, .n_m = ms[i],
                                  .n_row = rows, .n_col = n_col, .a_stride = n_col, .out_stride = rows};
             snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld", (long)ms[i], (long)rows, (long)n_col);
-            bench_print(fn, &args, rows / 16, (double)(bytes * tall), 2.0 * (double)(ms[i] * rows) * (double)n_col,
+            bench_print(fn, &args, rows / 16, (double)bytes * (double)rows / (double)n_row, 2.0 * (double)(ms[i] * rows) * (double)n_col,
                         bt_gemm_takes_act(dtype) ? 'i' : 'f');
             if (tall > 1) free(y);
         }
