@@ -7,16 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SHORT_WORD = 48 };   // symbols; up to here a scan beats a heap
+enum { SHORT_WORD = 48 }; // symbols; up to here a scan beats a heap
 
 #define NEVER UINT32_MAX
 
 typedef struct symbol {
-    int32_t id;            // -1: not a piece
-    uint32_t begin, len;   // bytes of the word
-    uint32_t rank;         // of joining with the next symbol, NEVER: they do not join
-    int32_t joined;        // the piece that joining gives
-    int32_t prev, next;    // heap form only; -1: none
+    int32_t id;          // -1: not a piece
+    uint32_t begin, len; // bytes of the word
+    uint32_t rank;       // of joining with the next symbol, NEVER: they do not join
+    int32_t joined;      // the piece that joining gives
+    int32_t prev, next;  // heap form only; -1: none
 } symbol;
 
 bt_status bt_bpe_init_merges(bt_bpe *b, const bt_vocab *v, int32_t n_merge)
@@ -113,7 +113,8 @@ static size_t start_unknown(const bt_bpe *b, const char *text, bt_span at, symbo
     size_t len = at.end - at.begin;
     if (b->byte_fallback && has_bytes(b, text + at.begin, len)) {
         for (size_t i = at.begin; i < at.end; i++)
-            s[n++] = (symbol){.id = b->vocab->byte_id[(uint8_t)text[i]], .begin = (uint32_t)i, .len = 1};
+            s[n++] =
+                (symbol){.id = b->vocab->byte_id[(uint8_t)text[i]], .begin = (uint32_t)i, .len = 1};
         return n;
     }
     if (b->unk < 0) return n;
@@ -132,7 +133,8 @@ static size_t start_symbols(const bt_bpe *b, const char *text, size_t len, symbo
     for (size_t i = 0, k; i < len; i += k) {
         k = b->bytes ? 1 : bt_utf8_valid_len(text + i, len - i);
         if (k == 0) k = 1; // encode() replaces malformed text first; this only keeps the loop going
-        int32_t id = b->bytes ? b->vocab->byte_id[(uint8_t)text[i]] : bt_vocab_find_text(b->vocab, text + i, k);
+        int32_t id = b->bytes ? b->vocab->byte_id[(uint8_t)text[i]]
+                              : bt_vocab_find_text(b->vocab, text + i, k);
         if (id < 0 && b->merge)
             n = start_unknown(b, text, (bt_span){i, i + k}, s, n);
         else
@@ -144,12 +146,13 @@ static size_t start_symbols(const bt_bpe *b, const char *text, size_t len, symbo
 /* ---- pieces that were made but must not be used ---- */
 
 typedef struct split_log {
-    bt_buf rows;     // split_row
+    bt_buf rows; // split_row
     bt_status st;
 } split_log;
 
 typedef struct split_row {
-    uint32_t begin, len, left;   // the unused piece at [begin, begin+len) was made from `left` bytes and the rest
+    uint32_t begin, len; // where the unused piece is, bytes of the word
+    uint32_t left;       // it was made from this many bytes and the rest
 } split_row;
 
 static void note_join(const bt_bpe *b, split_log *log, const symbol *s, uint32_t right_len)
@@ -180,7 +183,8 @@ static const split_row *find_split(const emitter *e, uint32_t begin, uint32_t le
     return n ? bsearch(&key, e->log->rows.data, n, sizeof key, by_place) : NULL;
 }
 
-/* Emit a finished symbol. An unused piece falls apart again the way it was made (depth <= its bytes). */
+/* Emit a finished symbol. An unused piece falls apart again the way it was made (depth <= its
+ * bytes). */
 static void emit(const emitter *e, int32_t id, uint32_t begin, uint32_t len)
 {
     const bt_vocab *v = e->bpe->vocab;
@@ -189,11 +193,13 @@ static void emit(const emitter *e, int32_t id, uint32_t begin, uint32_t len)
     if (row) {
         uint32_t left = row->left;
         emit(e, bt_vocab_find_text(v, e->text + begin, left), begin, left);
-        emit(e, bt_vocab_find_text(v, e->text + begin + left, len - left), begin + left, len - left);
+        emit(e, bt_vocab_find_text(v, e->text + begin + left, len - left), begin + left,
+             len - left);
     } else if (id >= 0) {
         bt_sink_put(e->sink, id);
     } else if (e->bpe->byte_fallback && has_bytes(e->bpe, e->text + begin, len)) {
-        for (uint32_t i = 0; i < len; i++) bt_sink_put(e->sink, v->byte_id[(uint8_t)e->text[begin + i]]);
+        for (uint32_t i = 0; i < len; i++)
+            bt_sink_put(e->sink, v->byte_id[(uint8_t)e->text[begin + i]]);
     } else {
         bt_sink_put_unk(e->sink, e->bpe->unk, e->bpe->fuse_unk);
     }
@@ -224,10 +230,11 @@ static size_t join_short(const bt_bpe *b, const char *text, symbol *s, size_t n,
     return n;
 }
 
-/* ---- long words: a binary heap of (rank, place); entries of pairs that are gone are skipped ---- */
+/* ---- long words: a binary heap of (rank, place); entries of pairs that are gone are skipped ----
+ */
 
 typedef struct heap {
-    uint64_t *entry;   // rank << 32 | symbol index; the smallest first
+    uint64_t *entry; // rank << 32 | symbol index; the smallest first
     size_t n;
 } heap;
 
@@ -263,7 +270,8 @@ static void join_long(const bt_bpe *b, const char *text, symbol *s, heap *h, spl
     while (h->n) {
         uint64_t top = heap_pop(h);
         int32_t i = (int32_t)(uint32_t)top, gone = s[i].next;
-        if (s[i].rank != (uint32_t)(top >> 32) || gone < 0) continue; // made for a pair that changed since
+        if (s[i].rank != (uint32_t)(top >> 32) || gone < 0)
+            continue; // made for a pair that changed since
         note_join(b, log, &s[i], s[gone].len);
         s[i].id = s[i].joined;
         s[i].len += s[gone].len;
@@ -327,7 +335,8 @@ static bt_status encode_word(const bt_bpe *b, bt_work *work, const char *text, s
             return BT_OK;
         }
     }
-    return len <= SHORT_WORD ? encode_short(b, &work->sink, text, len) : encode_long(b, work, text, len);
+    return len <= SHORT_WORD ? encode_short(b, &work->sink, text, len)
+                             : encode_long(b, work, text, len);
 }
 
 /* The end of the run of non-spaces that starts at `at`, where a space is U+2581. */

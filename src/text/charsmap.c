@@ -16,9 +16,11 @@ bt_status bt_charsmap_parse(bt_charsmap *map, const uint8_t *bytes, size_t len)
     BT_FAIL_IF(len < 8, FORMAT, "the charsmap has %zu bytes, at least 8", len);
     size_t trie = load_u32(bytes);
     BT_FAIL_IF(trie == 0 || trie % 4 || trie > len - 4, FORMAT,
-               "the charsmap's trie has %zu bytes, must be a multiple of 4 from 4 to %zu", trie, len - 4);
+               "the charsmap's trie has %zu bytes, must be a multiple of 4 from 4 to %zu", trie,
+               len - 4);
     size_t text = len - 4 - trie;
-    BT_FAIL_IF(text == 0 || bytes[len - 1] != 0, FORMAT, "the charsmap's strings do not end in NUL");
+    BT_FAIL_IF(text == 0 || bytes[len - 1] != 0, FORMAT,
+               "the charsmap's strings do not end in NUL");
     BT_TRY(bt_alloc_array((void **)&map->unit, trie / 4, 4, BT_MEM_TEXT));
     map->n_unit = trie / 4;
     for (size_t i = 0; i < map->n_unit; i++) map->unit[i] = load_u32(bytes + 4 + 4 * i);
@@ -39,13 +41,21 @@ void bt_charsmap_done(bt_charsmap *map)
     *map = (bt_charsmap){0};
 }
 
-/* A unit of darts-clone: label in bits 0-7 (and bit 31 for a value), has-leaf in bit 8, offset above. */
-static size_t unit_offset(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 0x200) >> 6); }
-static uint32_t unit_label(uint32_t unit) { return unit & 0x800000FFu; }
+/* A unit of darts-clone: label in bits 0-7 (and bit 31 for a value), has-leaf in bit 8, offset
+ * above. */
+static size_t unit_offset(uint32_t unit)
+{
+    return (size_t)(unit >> 10) << ((unit & 0x200) >> 6);
+}
+static uint32_t unit_label(uint32_t unit)
+{
+    return unit & 0x800000FFu;
+}
 
 /* Find a source string that `text` begins with, the longest or the shortest. Returns its length, or
  * 0 for none, and where its replacement is. */
-static size_t find_source(const bt_charsmap *map, const char *text, size_t len, bool longest, const char **ret_text)
+static size_t find_source(const bt_charsmap *map, const char *text, size_t len, bool longest,
+                          const char **ret_text)
 {
     size_t found = 0, at = unit_offset(map->unit[0]);
     for (size_t i = 0; i < len; i++) {
@@ -95,7 +105,8 @@ static bt_status apply_cluster(const bt_charsmap *map, const char *text, size_t 
     return BT_OK;
 }
 
-bt_status bt_charsmap_apply_graphemes(const bt_charsmap *map, const char *text, size_t len, bt_buf *out)
+bt_status bt_charsmap_apply_graphemes(const bt_charsmap *map, const char *text, size_t len,
+                                      bt_buf *out)
 {
     size_t start = 0;
     utf8proc_int32_t last = -1, state = 0;

@@ -15,7 +15,8 @@ static bt_status read_json(const char *dir, const char *name, json_parser *parse
     bt_buf path = {0}, text = {0};
     bt_status st = bt_path_join(&path, dir, name);
     if (!st && bt_file_exists(path.data)) {
-        if (!(st = bt_file_read(path.data, CONFIG_BYTES_MAX, &text))) st = parse(text.data, text.len, ret);
+        if (!(st = bt_file_read(path.data, CONFIG_BYTES_MAX, &text)))
+            st = parse(text.data, text.len, ret);
         if (!st && !json_is_object(*ret)) st = bt_fail(BT_FORMAT, "the document is not an object");
         if (st) bt_fail_note("'%s'", name);
     }
@@ -68,7 +69,8 @@ bt_status bt_hf_added_parse(json_t *node, int32_t id, bt_added *ret)
     BT_TRY(bt_json_opt_bool(node, "rstrip", false, &ret->rstrip));
     BT_TRY(bt_json_opt_bool(node, "single_word", false, &ret->single_word));
     BT_TRY(bt_json_opt_bool(node, "normalized", !ret->special, &ret->normalized));
-    if (ret->special) ret->normalized = false; // a normalizer that prepends would hide it inside a text
+    if (ret->special)
+        ret->normalized = false; // a normalizer that prepends would hide it inside a text
     return BT_OK;
 }
 
@@ -76,8 +78,8 @@ bt_status bt_hf_added_merge(bt_tokenizer *t, const bt_added *token)
 {
     bt_added *old = bt_tok_find_added(t, token->text.text, token->text.len);
     if (!old) return bt_tok_add_token(t, *token);
-    BT_FAIL_IF(old->id != token->id, FORMAT, "added token '%.*s' has the ids %d and %d", (int)token->text.len,
-               token->text.text, old->id, token->id);
+    BT_FAIL_IF(old->id != token->id, FORMAT, "added token '%.*s' has the ids %d and %d",
+               (int)token->text.len, token->text.text, old->id, token->id);
     bt_added merged = *token;
     merged.text = merged.match = old->text;
     *old = merged;
@@ -141,7 +143,8 @@ static void find_role(const bt_hf_config *c, const bt_tokenizer *t, const char *
 {
     json_t *text = role_text(c->tokenizer, key);
     if (!text) text = role_text(c->special_map, key);
-    int32_t id = text ? bt_tokenizer_find(t, json_string_value(text), json_string_length(text)) : -1;
+    int32_t id =
+        text ? bt_tokenizer_find(t, json_string_value(text), json_string_length(text)) : -1;
     if (id >= 0) *role = id;
 }
 
@@ -153,7 +156,8 @@ static bt_status add_ends(const bt_hf_config *c, bt_tokenizer *t)
         json_t *one = json_is_array(ends) ? json_array_get(ends, i) : ends;
         json_int_t id = json_integer_value(one);
         BT_FAIL_IF(!json_is_integer(one) || id < 0 || id >= t->vocab.n, FORMAT,
-                   "generation_config.json: eos_token_id is %lld, must be from 0 to %d", (long long)id, t->vocab.n - 1);
+                   "generation_config.json: eos_token_id is %lld, must be from 0 to %d",
+                   (long long)id, t->vocab.n - 1);
         t->eog[id] = 1;
     }
     return BT_OK;
@@ -179,9 +183,11 @@ static bt_status set_template(const bt_hf_config *c, bt_tokenizer *t)
 {
     json_t *text = find_template(c->tokenizer);
     if (c->chat_template.data)
-        return bt_arena_text(&t->arena, c->chat_template.data, c->chat_template.len, &t->chat_template);
+        return bt_arena_text(&t->arena, c->chat_template.data, c->chat_template.len,
+                             &t->chat_template);
     if (!text) return BT_OK;
-    return bt_arena_text(&t->arena, json_string_value(text), json_string_length(text), &t->chat_template);
+    return bt_arena_text(&t->arena, json_string_value(text), json_string_length(text),
+                         &t->chat_template);
 }
 
 bt_status bt_hf_config_apply(const bt_hf_config *c, bt_tokenizer *t)
@@ -210,7 +216,8 @@ static bt_status parse_file(const char *path, const bt_hf_config *config, bt_tok
     while (i < file.len && strchr(" \t\r\n", file.bytes[i]) && file.bytes[i]) i++;
     if (file.len > TOKENIZER_BYTES_MAX)
         st = bt_fail(BT_LIMIT, "%zu bytes, at most %d", file.len, TOKENIZER_BYTES_MAX);
-    else if (i < file.len && file.bytes[i] == '{') // a SentencePiece model begins with the byte 0x0A
+    else if (i < file.len &&
+             file.bytes[i] == '{') // a SentencePiece model begins with the byte 0x0A
         st = bt_tokjson_parse((const char *)file.bytes, file.len, config, ret);
     else
         st = bt_spmodel_parse(file.bytes, file.len, ret);
@@ -231,13 +238,16 @@ static bt_status open_dir(const char *dir, bt_tokenizer **ret)
         bt_buf_clear(&path);
         if (!(st = bt_path_join(&path, dir, names[i])) && bt_file_exists(path.data)) break;
     }
-    if (!st && i == 2) st = bt_fail(BT_NOTFOUND, "neither tokenizer.json nor tokenizer.model is in the directory");
+    if (!st && i == 2)
+        st = bt_fail(BT_NOTFOUND, "neither tokenizer.json nor tokenizer.model is in the directory");
     if (!st) st = parse_file(path.data, &config, &t);
     if (!st) st = bt_hf_config_apply(&config, t);
     bt_buf_done(&path);
     bt_hf_config_close(&config);
-    if (st) bt_tokenizer_free(t);
-    else *ret = t;
+    if (st)
+        bt_tokenizer_free(t);
+    else
+        *ret = t;
     return st;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* normalize: see normalize.h. Composition is utf8proc's; the ordering of marks is done here, because
- * utf8proc's own is quadratic in a run of marks and a text may be nothing but marks. */
+/* normalize: see normalize.h. Composition is utf8proc's; the ordering of marks is done here,
+ * because utf8proc's own is quadratic in a run of marks and a text may be nothing but marks. */
 #include "text/normalize.h"
 #include "base/bits.h"
 #include "base/utf8.h"
@@ -9,7 +9,8 @@
 
 bt_status bt_norm_add(bt_norm *norm, bt_norm_kind kind, bt_norm_step **ret_step)
 {
-    BT_FAIL_IF(norm->n_step == BT_NORM_STEP_MAX, LIMIT, "more than %d normalizer steps", BT_NORM_STEP_MAX);
+    BT_FAIL_IF(norm->n_step == BT_NORM_STEP_MAX, LIMIT, "more than %d normalizer steps",
+               BT_NORM_STEP_MAX);
     *ret_step = &norm->step[norm->n_step++];
     **ret_step = (bt_norm_step){.kind = kind};
     return BT_OK;
@@ -26,8 +27,9 @@ void bt_norm_done(bt_norm *norm)
 
 static bool is_space(uint32_t c)
 {
-    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+    return (c >= 9 && c <= 13) || c == 0x20 || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+           (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+           c == 0x205F || c == 0x3000;
 }
 
 bool bt_space_at(const char *text, size_t len, size_t *ret_n)
@@ -73,7 +75,8 @@ static bt_status decompose(uint32_t code, utf8proc_option_t options, bt_buf *cod
 {
     utf8proc_int32_t part[32];
     int last = 0;
-    utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)code, part, BT_COUNT_OF(part), options, &last);
+    utf8proc_ssize_t n =
+        utf8proc_decompose_char((utf8proc_int32_t)code, part, BT_COUNT_OF(part), options, &last);
     if (n < 0 || n > (utf8proc_ssize_t)BT_COUNT_OF(part)) { // longest decomposition in Unicode: 18
         part[0] = (utf8proc_int32_t)code;
         n = 1;
@@ -81,7 +84,10 @@ static bt_status decompose(uint32_t code, utf8proc_option_t options, bt_buf *cod
     return bt_buf_add(codes, part, (size_t)n * sizeof *part);
 }
 
-static int mark_class(utf8proc_int32_t code) { return utf8proc_get_property(code)->combining_class; }
+static int mark_class(utf8proc_int32_t code)
+{
+    return utf8proc_get_property(code)->combining_class;
+}
 
 /* Sort a run of marks by class, keeping the order of equals (Unicode 3.11, D109). */
 static bt_status order_run(utf8proc_int32_t *code, size_t n, bt_buf *temp)
@@ -119,7 +125,7 @@ static bt_status order_marks(utf8proc_int32_t *code, size_t n, bt_buf *temp)
 typedef struct former {
     utf8proc_option_t options;
     bool compose;
-    bt_buf codes, temp;   // kept from chunk to chunk
+    bt_buf codes, temp; // kept from chunk to chunk
 } former;
 
 static bt_status form_chunk(former *f, const char *text, size_t len, bt_buf *out)
@@ -138,9 +144,12 @@ static bt_status form_chunk(former *f, const char *text, size_t len, bt_buf *out
     return BT_OK;
 }
 
-/* Text below U+0080 is in every normal form, text below U+0300 in NFC, and none of it joins with what
- * is before it: `top` is the first lead byte past that plain text. */
-static unsigned char plain_top(bt_norm_kind kind) { return kind == NORM_NFC ? 0xCC : 0xC2; }
+/* Text below U+0080 is in every normal form, text below U+0300 in NFC, and none of it joins with
+ * what is before it: `top` is the first lead byte past that plain text. */
+static unsigned char plain_top(bt_norm_kind kind)
+{
+    return kind == NORM_NFC ? 0xCC : 0xC2;
+}
 
 static size_t skip_plain(const char *text, size_t len, size_t at, unsigned char top)
 {
@@ -150,11 +159,13 @@ static size_t skip_plain(const char *text, size_t len, size_t at, unsigned char 
 
 static size_t skip_rest(const char *text, size_t len, size_t at, unsigned char top)
 {
-    while (at < len && ((unsigned char)text[at] >= top || ((unsigned char)text[at] & 0xC0) == 0x80)) at++;
+    while (at < len && ((unsigned char)text[at] >= top || ((unsigned char)text[at] & 0xC0) == 0x80))
+        at++;
     return at;
 }
 
-/* Only the stretches that are not plain, each with the character before it, go through the tables. */
+/* Only the stretches that are not plain, each with the character before it, go through the tables.
+ */
 static bt_status form_all(former *f, unsigned char top, bt_slice in, bt_buf *out)
 {
     for (size_t i = 0; i < in.len;) {
@@ -188,7 +199,8 @@ static bool is_normal_at_a_glance(bt_norm_kind kind, bt_slice in)
 
 static bt_status put_lower(bt_buf *out, uint32_t code)
 {
-    if (code == 0x130) return bt_buf_text(out, "i\xCC\x87"); // the one code point whose lower case is two
+    if (code == 0x130)
+        return bt_buf_text(out, "i\xCC\x87"); // the one code point whose lower case is two
     return put_code(out, (uint32_t)utf8proc_tolower((utf8proc_int32_t)code));
 }
 
@@ -204,8 +216,10 @@ static bt_status map_codes(bt_norm_kind kind, bt_slice in, bt_buf *out)
         k = bt_utf8_valid_len(in.text + i, in.len - i);
         uint32_t code = k ? bt_utf8_decode(in.text + i, k) : 0xFFFD;
         if (k == 0) k = 1;
-        if (kind == NORM_LOWERCASE) BT_TRY(put_lower(out, code));
-        else if (!is_mark(code)) BT_TRY(bt_buf_add(out, in.text + i, k));
+        if (kind == NORM_LOWERCASE)
+            BT_TRY(put_lower(out, code));
+        else if (!is_mark(code))
+            BT_TRY(bt_buf_add(out, in.text + i, k));
     }
     return BT_OK;
 }
@@ -262,7 +276,8 @@ static bt_status squeeze(bt_slice in, bt_buf *out)
         if (out->len) BT_TRY(bt_buf_text(out, " "));
         BT_TRY(bt_buf_add(out, in.text + begin, i - begin));
     }
-    for (;;) { // the library strips the end after it has turned spaces into U+2581, so a literal one goes too
+    for (;;) { // the library strips the end after it has turned spaces into U+2581, so a literal
+               // one goes too
         bool space = out->len && out->data[out->len - 1] == ' ';
         bool mark = out->len >= 3 && !memcmp(out->data + out->len - 3, "\xE2\x96\x81", 3);
         if (!space && !mark) return BT_OK;
@@ -276,16 +291,26 @@ static bt_status apply_step(const bt_norm_step *step, bt_work *work, bt_slice in
     case NORM_NFC:
     case NORM_NFD:
     case NORM_NFKC:
-    case NORM_NFKD: return to_form(step->kind, in, out);
+    case NORM_NFKD:
+        return to_form(step->kind, in, out);
     case NORM_LOWERCASE:
-    case NORM_STRIP_ACCENTS: return map_codes(step->kind, in, out);
-    case NORM_PREPEND: BT_TRY(bt_buf_add(out, step->to.text, step->to.len)); return bt_buf_add(out, in.text, in.len);
-    case NORM_REPLACE: return replace(step, in, out);
-    case NORM_REPLACE_REGEX: return replace_regex(step, work, in, out);
-    case NORM_CHARSMAP: return bt_charsmap_apply(&step->charsmap, in.text, in.len, out);
-    case NORM_CHARSMAP_GRAPHEMES: return bt_charsmap_apply_graphemes(&step->charsmap, in.text, in.len, out);
-    case NORM_SQUEEZE: return squeeze(in, out);
-    case NORM_STRIP: break; // needs no copy
+    case NORM_STRIP_ACCENTS:
+        return map_codes(step->kind, in, out);
+    case NORM_PREPEND:
+        BT_TRY(bt_buf_add(out, step->to.text, step->to.len));
+        return bt_buf_add(out, in.text, in.len);
+    case NORM_REPLACE:
+        return replace(step, in, out);
+    case NORM_REPLACE_REGEX:
+        return replace_regex(step, work, in, out);
+    case NORM_CHARSMAP:
+        return bt_charsmap_apply(&step->charsmap, in.text, in.len, out);
+    case NORM_CHARSMAP_GRAPHEMES:
+        return bt_charsmap_apply_graphemes(&step->charsmap, in.text, in.len, out);
+    case NORM_SQUEEZE:
+        return squeeze(in, out);
+    case NORM_STRIP:
+        break; // needs no copy
     }
     return BT_OK;
 }

@@ -6,14 +6,15 @@
 #include <string.h>
 
 #define CONTRACTION "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
-#define LETTERS "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
-#define SIGNS " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
+#define LETTERS     "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+"
+#define SIGNS       " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
 #define SIGNS_SLASH " ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*"
-#define SPACES "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
-#define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
+#define SPACES      "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define UPPER       "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
+#define LOWER       "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
 #define CASED(end)                                                                                 \
-    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" end "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" end
+    "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" end "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER     \
+    "*" end
 
 /* What deepseek-llm counts as letters, range by range (cased scripts of an older Unicode). */
 #define CASED_LETTERS                                                                              \
@@ -24,8 +25,8 @@
     "\\x{13A0}-\\x{13F5}\\x{13F8}-\\x{13FD}\\x{1C90}-\\x{1CBA}\\x{1CBD}-\\x{1CBF}"                 \
     "\\x{1D00}-\\x{1D2B}\\x{1D6B}-\\x{1D77}\\x{1D79}-\\x{1D9A}\\x{1E00}-\\x{1F15}"                 \
     "\\x{1F18}-\\x{1F1D}\\x{1F20}-\\x{1F45}\\x{1F48}-\\x{1F4D}\\x{1F50}-\\x{1F57}\\x{1F59}"        \
-    "\\x{1F5B}\\x{1F5D}\\x{1F5F}-\\x{1F7D}\\x{1F80}-\\x{1FB4}\\x{1FB6}-\\x{1FBC}\\x{1FBE}"          \
-    "\\x{1FC2}-\\x{1FC4}\\x{1FC6}-\\x{1FCC}\\x{1FD0}-\\x{1FD3}\\x{1FD6}-\\x{1FDB}"                   \
+    "\\x{1F5B}\\x{1F5D}\\x{1F5F}-\\x{1F7D}\\x{1F80}-\\x{1FB4}\\x{1FB6}-\\x{1FBC}\\x{1FBE}"         \
+    "\\x{1FC2}-\\x{1FC4}\\x{1FC6}-\\x{1FCC}\\x{1FD0}-\\x{1FD3}\\x{1FD6}-\\x{1FDB}"                 \
     "\\x{1FE0}-\\x{1FEC}\\x{1FF2}-\\x{1FF4}\\x{1FF6}-\\x{1FFC}\\x{2102}\\x{2107}"                  \
     "\\x{210A}-\\x{2113}\\x{2115}\\x{2119}-\\x{211D}\\x{2124}\\x{2126}\\x{2128}"                   \
     "\\x{212A}-\\x{212D}\\x{212F}-\\x{2134}\\x{2139}\\x{213C}-\\x{213F}\\x{2145}-\\x{2149}"        \
@@ -36,31 +37,40 @@
     "\\x{104B0}-\\x{104D3}\\x{104D8}-\\x{104FB}\\x{10C80}-\\x{10CB2}\\x{10CC0}-\\x{10CF2}"         \
     "\\x{118A0}-\\x{118DF}\\x{1E900}-\\x{1E943}"
 
-static const char *const plain[] = {"[\\p{P}\\$\\+<=>\\^~\\|]+", BT_PATTERN_GPT2, "\\p{N}+", "[0-9][0-9][0-9]", NULL};
+static const char *const plain[] = {"[\\p{P}\\$\\+<=>\\^~\\|]+", BT_PATTERN_GPT2, "\\p{N}+",
+                                    "[0-9][0-9][0-9]", NULL};
 static const char *const gpt2[] = {BT_PATTERN_GPT2, NULL};
-static const char *const llama3[] = {CONTRACTION "|" LETTERS "|\\p{N}{1,3}|" SIGNS "|" SPACES, NULL};
+static const char *const llama3[] = {CONTRACTION "|" LETTERS "|\\p{N}{1,3}|" SIGNS "|" SPACES,
+                                     NULL};
 static const char *const qwen2[] = {CONTRACTION "|" LETTERS "|\\p{N}|" SIGNS "|" SPACES, NULL};
 static const char *const qwen35[] = {
-    CONTRACTION "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES, NULL};
+    CONTRACTION
+    "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|" SPACES,
+    NULL};
 static const char *const starcoder[] = {"\\p{N}", BT_PATTERN_GPT2, NULL};
-static const char *const falcon[] = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", BT_PATTERN_GPT2, "[0-9][0-9][0-9]", NULL};
+static const char *const falcon[] = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", BT_PATTERN_GPT2,
+                                     "[0-9][0-9][0-9]", NULL};
 static const char *const deepseek_llm[] = {
     "[\\r\\n]",
     "\\s?[" CASED_LETTERS "]+",
     "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
-    "(?<!\\s)\\s+$",   // the file says \s+$: the same matches, without trying every place of a long run
+    "(?<!\\s)\\s+$", // the file says \s+$: the same matches, without trying every place of a long
+                     // run
     "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+",
     "\\p{N}",
     NULL};
-static const char *const deepseek_coder[] = {"[\\r\\n]", "\\s?\\p{L}+", "\\s?\\p{P}+",
-                                             "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}",
-                                             NULL};
+static const char *const deepseek_coder[] = {
+    "[\\r\\n]",    "\\s?\\p{L}+",
+    "\\s?\\p{P}+", "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+",
+    "\\p{N}",      NULL};
 static const char *const deepseek_v3[] = {
     "\\p{N}{1,3}", "[\\x{4E00}-\\x{9FA5}\\x{3040}-\\x{309F}\\x{30A0}-\\x{30FF}]+",
-    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "[!\"#$%&'()*+,\\-./"
+    ":;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
     "| ?[\\p{P}\\p{S}]+[\\r\\n]*|" SPACES,
     NULL};
-static const char *const gpt4o[] = {CASED(CONTRACTION "?") "|\\p{N}{1,3}|" SIGNS_SLASH "|" SPACES, NULL};
+static const char *const gpt4o[] = {CASED(CONTRACTION "?") "|\\p{N}{1,3}|" SIGNS_SLASH "|" SPACES,
+                                    NULL};
 static const char *const tekken[] = {CASED("") "|\\p{N}|" SIGNS_SLASH "|" SPACES, NULL};
 
 static const bt_prename names[] = {
@@ -105,7 +115,10 @@ static const bt_prename names[] = {
     {"tekken", tekken, true, true, false},
 };
 
-const bt_prename *bt_prename_at(size_t i) { return i < sizeof names / sizeof *names ? &names[i] : NULL; }
+const bt_prename *bt_prename_at(size_t i)
+{
+    return i < sizeof names / sizeof *names ? &names[i] : NULL;
+}
 
 const bt_prename *bt_prename_find(const char *name)
 {

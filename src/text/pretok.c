@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/* pretok: see pretok.h. Pieces go from step to step by recursion, so that no list of them is kept. */
-#define _GNU_SOURCE   // memmem
+/* pretok: see pretok.h. Pieces go from step to step by recursion, so that no list of them is kept.
+ */
+#define _GNU_SOURCE // memmem
 #include "text/pretok.h"
 #include "base/utf8.h"
 #include <string.h>
 
 bt_status bt_pretok_add(bt_pretok *pre, bt_pre_kind kind, bt_pre_step **ret_step)
 {
-    BT_FAIL_IF(pre->n_step == BT_PRE_STEP_MAX, LIMIT, "more than %d pre-tokenizer steps", BT_PRE_STEP_MAX);
+    BT_FAIL_IF(pre->n_step == BT_PRE_STEP_MAX, LIMIT, "more than %d pre-tokenizer steps",
+               BT_PRE_STEP_MAX);
     *ret_step = &pre->step[pre->n_step++];
     **ret_step = (bt_pre_step){.kind = kind};
     return BT_OK;
@@ -40,12 +42,16 @@ static bt_status run(const runner *r, int k, bt_pre_text in);
 static bt_status pass(const runner *r, int k, bt_pre_text in, bt_span at)
 {
     if (at.end <= at.begin) return BT_OK;
-    return run(r, k + 1, (bt_pre_text){in.text + at.begin, at.end - at.begin, in.at_start && at.begin == 0});
+    return run(r, k + 1,
+               (bt_pre_text){in.text + at.begin, at.end - at.begin, in.at_start && at.begin == 0});
 }
 
-static bt_status find_match(const runner *r, const bt_pre_step *step, bt_pre_text in, size_t from, bt_span *ret_match)
+static bt_status find_match(const runner *r, const bt_pre_step *step, bt_pre_text in, size_t from,
+                            bt_span *ret_match)
 {
-    if (step->regex) return bt_regex_find(step->regex, r->work->regex, (bt_span){from, in.len}, in.text, ret_match);
+    if (step->regex)
+        return bt_regex_find(step->regex, r->work->regex, (bt_span){from, in.len}, in.text,
+                             ret_match);
     const char *p = memmem(in.text + from, in.len - from, step->literal.text, step->literal.len);
     size_t begin = p ? (size_t)(p - in.text) : SIZE_MAX;
     *ret_match = p ? (bt_span){begin, begin + step->literal.len} : (bt_span){SIZE_MAX, SIZE_MAX};
@@ -54,7 +60,7 @@ static bt_status find_match(const runner *r, const bt_pre_step *step, bt_pre_tex
 
 /* The piece that is still open while a split walks along: some rules join it with the next one. */
 typedef struct open_piece {
-    bt_span at;       // empty: none
+    bt_span at; // empty: none
     bool is_match;
 } open_piece;
 
@@ -63,11 +69,19 @@ static bt_status take(const runner *r, int k, bt_pre_text in, open_piece *open, 
     bool joins = false, some = open->at.end > open->at.begin;
     if (next.at.end <= next.at.begin) return BT_OK;
     switch (r->pre->step[k].rule) {
-    case SPLIT_REMOVED: return next.is_match ? BT_OK : pass(r, k, in, next.at);
-    case SPLIT_ISOLATED: return pass(r, k, in, next.at);
-    case SPLIT_CONTIGUOUS: joins = some && open->is_match == next.is_match; break;
-    case SPLIT_WITH_PREVIOUS: joins = some && next.is_match && !open->is_match; break;
-    case SPLIT_WITH_NEXT: joins = some && open->is_match && !next.is_match; break;
+    case SPLIT_REMOVED:
+        return next.is_match ? BT_OK : pass(r, k, in, next.at);
+    case SPLIT_ISOLATED:
+        return pass(r, k, in, next.at);
+    case SPLIT_CONTIGUOUS:
+        joins = some && open->is_match == next.is_match;
+        break;
+    case SPLIT_WITH_PREVIOUS:
+        joins = some && next.is_match && !open->is_match;
+        break;
+    case SPLIT_WITH_NEXT:
+        joins = some && open->is_match && !next.is_match;
+        break;
     }
     if (joins) {
         open->at.end = next.at.end;
@@ -135,7 +149,8 @@ static bt_status metaspace(const runner *r, int k, bt_pre_text in)
 {
     const bt_pre_step *step = &r->pre->step[k];
     bt_buf *out = &r->work->pre[k];
-    bool wanted = step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && in.at_start);
+    bool wanted =
+        step->prepend == PREPEND_ALWAYS || (step->prepend == PREPEND_FIRST && in.at_start);
     bt_buf_clear(out);
     if (wanted && in.text[0] != ' ' && !begins(in, 0, step->mark))
         BT_TRY(bt_buf_add(out, step->mark.text, step->mark.len));
@@ -158,14 +173,18 @@ static bt_status run(const runner *r, int k, bt_pre_text in)
         return r->word(r->context, r->work, in.text, in.len);
     }
     switch (r->pre->step[k].kind) {
-    case PRE_SPLIT: return split(r, k, in);
-    case PRE_PREFIX_SPACE: return prefix_space(r, k, in);
-    case PRE_METASPACE: return metaspace(r, k, in);
+    case PRE_SPLIT:
+        return split(r, k, in);
+    case PRE_PREFIX_SPACE:
+        return prefix_space(r, k, in);
+    case PRE_METASPACE:
+        return metaspace(r, k, in);
     }
     return BT_OK;
 }
 
-bt_status bt_pretok_run(const bt_pretok *pre, bt_work *work, bt_pre_text in, bt_word_fn *word, const void *context)
+bt_status bt_pretok_run(const bt_pretok *pre, bt_work *work, bt_pre_text in, bt_word_fn *word,
+                        const void *context)
 {
     runner r = {pre, work, word, context};
     if (!work->regex) BT_TRY(bt_regex_work_new(&work->regex));

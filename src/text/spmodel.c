@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* spmodel: SentencePiece's tokenizer.model, a protobuf message. Reads the few fields that matter and
- * steps over the rest by wire type; every length is checked against what is left.
- * Source: protobuf "Encoding"; sentencepiece_model.proto. */
+/* spmodel: SentencePiece's tokenizer.model, a protobuf message. Reads the few fields that matter
+ * and steps over the rest by wire type; every length is checked against what is left. Source:
+ * protobuf "Encoding"; sentencepiece_model.proto. */
 #include "base/arena.h"
 #include "text/tokcore.h"
 #include <string.h>
@@ -12,8 +12,8 @@ typedef struct wire {
 
 typedef struct field {
     uint32_t number, type;
-    uint64_t value;     // types 0, 1, 5
-    wire bytes;         // type 2
+    uint64_t value; // types 0, 1, 5
+    wire bytes;     // type 2
 } field;
 
 static bt_status read_varint(wire *w, uint64_t *ret)
@@ -46,14 +46,17 @@ static bt_status read_field(wire *w, field *f)
     BT_TRY(read_varint(w, &tag));
     f->number = (uint32_t)(tag >> 3);
     f->type = (uint32_t)(tag & 7);
-    BT_FAIL_IF(f->number == 0 || tag >> 32, FORMAT, "a field has the number %llu", (unsigned long long)(tag >> 3));
+    BT_FAIL_IF(f->number == 0 || tag >> 32, FORMAT, "a field has the number %llu",
+               (unsigned long long)(tag >> 3));
     if (f->type == 0) return read_varint(w, &f->value);
     if (f->type == 1) return read_fixed(w, 8, &f->value);
     if (f->type == 5) return read_fixed(w, 4, &f->value);
-    BT_FAIL_IF(f->type != 2, FORMAT, "field %u has the wire type %u, must be 0, 1, 2 or 5", f->number, f->type);
+    BT_FAIL_IF(f->type != 2, FORMAT, "field %u has the wire type %u, must be 0, 1, 2 or 5",
+               f->number, f->type);
     BT_TRY(read_varint(w, &f->value));
-    BT_FAIL_IF(f->value > (uint64_t)(w->end - w->at), FORMAT, "field %u has %llu bytes, %zu are left", f->number,
-               (unsigned long long)f->value, (size_t)(w->end - w->at));
+    BT_FAIL_IF(f->value > (uint64_t)(w->end - w->at), FORMAT,
+               "field %u has %llu bytes, %zu are left", f->number, (unsigned long long)f->value,
+               (size_t)(w->end - w->at));
     f->bytes = (wire){w->at, w->at + f->value};
     w->at += f->value;
     return BT_OK;
@@ -106,8 +109,10 @@ static bt_status parse_piece(model *m, wire w)
         }
     }
     BT_FAIL_IF(!has_text || m->piece[m->n].len == 0, FORMAT, "there is no text");
-    bool spaced = memchr(m->piece[m->n].text, ' ', m->piece[m->n].len); // as the library: such a piece never matches,
-    if (spaced && m->type[m->n] == BT_PIECE_USER) m->type[m->n] = BT_PIECE_NORMAL; // for text has U+2581 by then
+    bool spaced = memchr(m->piece[m->n].text, ' ',
+                         m->piece[m->n].len); // as the library: such a piece never matches,
+    if (spaced && m->type[m->n] == BT_PIECE_USER)
+        m->type[m->n] = BT_PIECE_NORMAL; // for text has U+2581 by then
     m->n++;
     return BT_OK;
 }
@@ -176,10 +181,17 @@ static bt_status parse_model(model *m, wire w)
             st = parse_piece(m, f.bytes);
             if (st) bt_fail_note("piece %d", m->n);
             break;
-        case 2: st = noted(parse_trainer(m, f.bytes), "trainer_spec"); break;
-        case 3: st = noted(parse_normalizer(m, f.bytes), "normalizer_spec"); break;
-        case 5: st = noted(parse_denormalizer(f.bytes), "denormalizer_spec"); break;
-        default: break; // 4: the file's self-test samples
+        case 2:
+            st = noted(parse_trainer(m, f.bytes), "trainer_spec");
+            break;
+        case 3:
+            st = noted(parse_normalizer(m, f.bytes), "normalizer_spec");
+            break;
+        case 5:
+            st = noted(parse_denormalizer(f.bytes), "denormalizer_spec");
+            break;
+        default:
+            break; // 4: the file's self-test samples
         }
         BT_TRY(st);
     }
@@ -204,7 +216,8 @@ static bt_status count_pieces(wire w, int32_t *ret_n)
 /* A role counts only when its piece is a control piece (unk: the unknown piece). */
 static bt_status check_role(const model *m, int32_t *id, int32_t type, const char *name)
 {
-    BT_FAIL_IF(*id < -1 || *id >= m->n, FORMAT, "trainer_spec: %s is %d, must be from -1 to %d", name, *id, m->n - 1);
+    BT_FAIL_IF(*id < -1 || *id >= m->n, FORMAT, "trainer_spec: %s is %d, must be from -1 to %d",
+               name, *id, m->n - 1);
     if (*id >= 0 && m->type[*id] != type) *id = -1;
     return BT_OK;
 }
@@ -213,7 +226,8 @@ static bt_status check_model(model *m)
 {
     int n_unk = 0, n_byte = 0;
     BT_FAIL_IF(m->model_type != 1 && m->model_type != 2, UNSUPPORTED,
-               "trainer_spec: model_type is %lld, must be 1 (unigram) or 2 (BPE)", (long long)m->model_type);
+               "trainer_spec: model_type is %lld, must be 1 (unigram) or 2 (BPE)",
+               (long long)m->model_type);
     for (int32_t i = 0; i < m->n; i++) {
         n_unk += m->type[i] == BT_PIECE_UNKNOWN;
         n_byte += m->type[i] == BT_PIECE_BYTE;

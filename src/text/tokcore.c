@@ -3,19 +3,20 @@
 #include "text/tokcore.h"
 #include <string.h>
 
-#define MARK "\xE2\x96\x81"   // U+2581, SentencePiece's space
+#define MARK "\xE2\x96\x81" // U+2581, SentencePiece's space
 
 bt_status bt_tok_new(int32_t n, bt_tokenizer **ret)
 {
     bt_tokenizer *t = NULL;
     bt_status st;
-    BT_FAIL_IF(n < 1 || n > BT_TOK_PIECE_MAX, LIMIT, "a vocabulary of %d pieces, must be from 1 to %d", n,
-               BT_TOK_PIECE_MAX);
+    BT_FAIL_IF(n < 1 || n > BT_TOK_PIECE_MAX, LIMIT,
+               "a vocabulary of %d pieces, must be from 1 to %d", n, BT_TOK_PIECE_MAX);
     BT_TRY(bt_alloc_zero((void **)&t, sizeof *t, BT_MEM_TEXT));
     bt_arena_init(&t->arena, BT_MEM_TEXT);
     t->bos = t->eos = t->eot = t->eom = t->unk = t->pad = -1;
     t->bpe.unk = t->unigram.unk = -1;
-    if ((st = bt_vocab_init(&t->vocab, n)) || (st = bt_alloc_array((void **)&t->eog, (size_t)n, 1, BT_MEM_TEXT))) {
+    if ((st = bt_vocab_init(&t->vocab, n)) ||
+        (st = bt_alloc_array((void **)&t->eog, (size_t)n, 1, BT_MEM_TEXT))) {
         bt_tokenizer_free(t);
         return st;
     }
@@ -61,17 +62,20 @@ static bt_status grow_added(bt_tokenizer *t)
 bt_added *bt_tok_find_added(const bt_tokenizer *t, const char *text, size_t len)
 {
     for (int32_t i = 0; i < t->n_added; i++)
-        if (t->added[i].text.len == len && !memcmp(t->added[i].text.text, text, len)) return &t->added[i];
+        if (t->added[i].text.len == len && !memcmp(t->added[i].text.text, text, len))
+            return &t->added[i];
     return NULL;
 }
 
 bt_status bt_tok_add_token(bt_tokenizer *t, bt_added token)
 {
-    BT_FAIL_IF(token.id < 0 || token.id >= t->vocab.n, FORMAT, "added token '%.*s' has id %d, must be from 0 to %d",
-               (int)token.text.len, token.text.text, token.id, t->vocab.n - 1);
+    BT_FAIL_IF(token.id < 0 || token.id >= t->vocab.n, FORMAT,
+               "added token '%.*s' has id %d, must be from 0 to %d", (int)token.text.len,
+               token.text.text, token.id, t->vocab.n - 1);
     BT_FAIL_IF(token.text.len == 0, FORMAT, "added token %d is empty", token.id);
-    BT_FAIL_IF(token.text.len > BT_PIECE_BYTES_MAX, LIMIT, "added token %d has %zu bytes, at most %d", token.id,
-               token.text.len, BT_PIECE_BYTES_MAX);
+    BT_FAIL_IF(token.text.len > BT_PIECE_BYTES_MAX, LIMIT,
+               "added token %d has %zu bytes, at most %d", token.id, token.text.len,
+               BT_PIECE_BYTES_MAX);
     BT_TRY(grow_added(t));
     BT_TRY(keep(t, &token.text));
     token.match = token.text;
@@ -110,17 +114,43 @@ bt_status bt_tok_normalize(bt_tokenizer *t, bt_slice in, bt_slice *ret_out)
 
 /* ---- roles ---- */
 
-/* Names that families give to these tokens; the first that the vocabulary has as a special token. */
-static const char *const bos_names[] = {"<|begin_of_text|>", "<s>", "<bos>", "<\xEF\xBD\x9C" "begin" MARK "of" MARK
-                                        "sentence\xEF\xBD\x9C>", "<|startoftext|>", NULL};
-static const char *const eos_names[] = {"<|end_of_text|>", "</s>", "<eos>", "<\xEF\xBD\x9C" "end" MARK "of" MARK
-                                        "sentence\xEF\xBD\x9C>", "<|endoftext|>", NULL};
-static const char *const eot_names[] = {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>", "<|return|>",
-                                        "<EOT>", "<turn|>", "<|end_of_turn|>", "<|EOT|>", NULL};
-static const char *const eog_names[] = {"<|eot_id|>", "<|eom_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|eot|>",
-                                        "<|endoftext|>", "<|end_of_text|>", "<|return|>", "<|call|>", "<|eom|>",
-                                        "<EOT>", "<|EOT|>", "<|end_of_turn|>", "<turn|>",
-                                        "<\xEF\xBD\x9C" "end" MARK "of" MARK "sentence\xEF\xBD\x9C>", NULL};
+/* Names that families give to these tokens; the first that the vocabulary has as a special token.
+ */
+static const char *const bos_names[] = {"<|begin_of_text|>",
+                                        "<s>",
+                                        "<bos>",
+                                        "<\xEF\xBD\x9C"
+                                        "begin" MARK "of" MARK "sentence\xEF\xBD\x9C>",
+                                        "<|startoftext|>",
+                                        NULL};
+static const char *const eos_names[] = {"<|end_of_text|>",
+                                        "</s>",
+                                        "<eos>",
+                                        "<\xEF\xBD\x9C"
+                                        "end" MARK "of" MARK "sentence\xEF\xBD\x9C>",
+                                        "<|endoftext|>",
+                                        NULL};
+static const char *const eot_names[] = {"<|eot_id|>",      "<|im_end|>", "<|end|>", "<end_of_turn>",
+                                        "<|eot|>",         "<|return|>", "<EOT>",   "<turn|>",
+                                        "<|end_of_turn|>", "<|EOT|>",    NULL};
+static const char *const eog_names[] = {"<|eot_id|>",
+                                        "<|eom_id|>",
+                                        "<|im_end|>",
+                                        "<|end|>",
+                                        "<end_of_turn>",
+                                        "<|eot|>",
+                                        "<|endoftext|>",
+                                        "<|end_of_text|>",
+                                        "<|return|>",
+                                        "<|call|>",
+                                        "<|eom|>",
+                                        "<EOT>",
+                                        "<|EOT|>",
+                                        "<|end_of_turn|>",
+                                        "<turn|>",
+                                        "<\xEF\xBD\x9C"
+                                        "end" MARK "of" MARK "sentence\xEF\xBD\x9C>",
+                                        NULL};
 
 static int32_t special_id(const bt_tokenizer *t, const char *name)
 {
@@ -135,11 +165,15 @@ static void find_role(const bt_tokenizer *t, const char *const *names, int32_t *
 
 static bt_status check_roles(const bt_tokenizer *t)
 {
-    const struct { const char *name; int32_t id; } role[] = {{"bos", t->bos}, {"eos", t->eos}, {"eot", t->eot},
-                                                             {"eom", t->eom}, {"unk", t->unk}, {"pad", t->pad}};
+    const struct {
+        const char *name;
+        int32_t id;
+    } role[] = {{"bos", t->bos}, {"eos", t->eos}, {"eot", t->eot},
+                {"eom", t->eom}, {"unk", t->unk}, {"pad", t->pad}};
     for (size_t i = 0; i < sizeof role / sizeof *role; i++)
-        BT_FAIL_IF(role[i].id < -1 || role[i].id >= t->vocab.n, FORMAT, "the %s token has id %d, must be from 0 to %d",
-                   role[i].name, role[i].id, t->vocab.n - 1);
+        BT_FAIL_IF(role[i].id < -1 || role[i].id >= t->vocab.n, FORMAT,
+                   "the %s token has id %d, must be from 0 to %d", role[i].name, role[i].id,
+                   t->vocab.n - 1);
     return BT_OK;
 }
 
@@ -174,16 +208,29 @@ void bt_tok_set_eos(bt_tokenizer *t, bool add)
 /* ---- tables ---- */
 
 typedef bool added_filter(const bt_added *a);
-static bool in_user(const bt_added *a) { return !a->special && !a->normalized; }
-static bool in_all(const bt_added *a) { return a->special || !a->normalized; }
-static bool in_normal(const bt_added *a) { return !a->special && a->normalized; }
-static bool in_name(const bt_added *a) { return a != NULL; }
+static bool in_user(const bt_added *a)
+{
+    return !a->special && !a->normalized;
+}
+static bool in_all(const bt_added *a)
+{
+    return a->special || !a->normalized;
+}
+static bool in_normal(const bt_added *a)
+{
+    return !a->special && a->normalized;
+}
+static bool in_name(const bt_added *a)
+{
+    return a != NULL;
+}
 
 static bt_status build_trie(const bt_tokenizer *t, bt_trie *trie, added_filter *filter)
 {
     size_t n_byte = 0;
     for (int32_t i = 0; i < t->n_added; i++)
-        if (filter(&t->added[i])) n_byte += filter == in_name ? t->added[i].text.len : t->added[i].match.len;
+        if (filter(&t->added[i]))
+            n_byte += filter == in_name ? t->added[i].text.len : t->added[i].match.len;
     BT_TRY(bt_trie_init(trie, n_byte));
     for (int32_t i = 0; i < t->n_added; i++) {
         const bt_added *a = &t->added[i];
@@ -218,8 +265,9 @@ bt_status bt_tok_finish(bt_tokenizer *t)
     BT_TRY(build_trie(t, &t->name, in_name));
     for (int32_t i = 0; i < v->n; i++) {
         if (v->type[i] == BT_PIECE_UNUSED) v->has_unused = true;
-        BT_FAIL_IF(v->out[i].len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d decodes to %zu bytes, at most %d", i,
-                   v->out[i].len, BT_PIECE_BYTES_MAX);
+        BT_FAIL_IF(v->out[i].len > BT_PIECE_BYTES_MAX, LIMIT,
+                   "piece %d decodes to %zu bytes, at most %d", i, v->out[i].len,
+                   BT_PIECE_BYTES_MAX);
     }
     if (t->model == TOK_UNIGRAM) return bt_unigram_init(&t->unigram, v);
     t->bpe.bytes = t->bytes;

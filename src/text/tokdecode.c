@@ -7,7 +7,10 @@
 
 enum { NEST_MAX = 8 };
 
-static bt_slice text_of(json_t *value) { return (bt_slice){json_string_value(value), json_string_length(value)}; }
+static bt_slice text_of(json_t *value)
+{
+    return (bt_slice){json_string_value(value), json_string_length(value)};
+}
 
 static bt_status new_step(bt_decoder *d, bt_dec_kind kind, bt_dec_step **ret)
 {
@@ -20,7 +23,8 @@ static bt_status new_step(bt_decoder *d, bt_dec_kind kind, bt_dec_step **ret)
 static bt_status add_replace(bt_decoder *d, json_t *node)
 {
     bt_dec_step *step;
-    json_t *pattern = json_object_get(node, "pattern"), *text = json_object_get(pattern, "String"), *content;
+    json_t *pattern = json_object_get(node, "pattern"), *text = json_object_get(pattern, "String"),
+           *content;
     if (json_is_string(pattern)) text = pattern;
     BT_FAIL_IF(!json_is_string(text) || json_string_length(text) == 0, UNSUPPORTED,
                "Replace of anything but a string is not supported");
@@ -39,11 +43,14 @@ static bt_status add_strip(bt_tokenizer *t, bt_decoder *d, json_t *node)
     BT_TRY(bt_json_opt_i64(node, "start", 0, BT_PIECE_BYTES_MAX, 0, &step.start));
     BT_TRY(bt_json_opt_i64(node, "stop", 0, BT_PIECE_BYTES_MAX, 0, &step.stop));
     step.strip = text_of(content);
-    BT_FAIL_IF(step.strip.len == 0 || bt_utf8_valid_len(step.strip.text, step.strip.len) != step.strip.len, FORMAT,
-               "'content' is not one character");
+    BT_FAIL_IF(step.strip.len == 0 ||
+                   bt_utf8_valid_len(step.strip.text, step.strip.len) != step.strip.len,
+               FORMAT, "'content' is not one character");
     if (d->fused) {
-        bool one_space = step.strip.len == 1 && step.strip.text[0] == ' ' && step.start <= 1 && step.stop == 0;
-        BT_FAIL_IF(!one_space, UNSUPPORTED, "Strip after Fuse of more than one space at the start is not supported");
+        bool one_space =
+            step.strip.len == 1 && step.strip.text[0] == ' ' && step.start <= 1 && step.stop == 0;
+        BT_FAIL_IF(!one_space, UNSUPPORTED,
+                   "Strip after Fuse of more than one space at the start is not supported");
         if (step.start) t->strip_first = true;
         return BT_OK;
     }
@@ -99,7 +106,8 @@ static bt_status add(bt_tokenizer *t, bt_decoder *d, json_t *node, int depth)
 bt_status bt_tokpipe_decoder(bt_tokenizer *t, json_t *node, bt_decoder *ret)
 {
     *ret = (bt_decoder){0};
-    t->join_space = !node || json_is_null(node); // without a decoder the library puts spaces between tokens
+    t->join_space =
+        !node || json_is_null(node); // without a decoder the library puts spaces between tokens
     bt_status st = t->join_space ? BT_OK : add(t, ret, node, 0);
     if (st) bt_fail_note("decoder");
     return st;
@@ -108,8 +116,10 @@ bt_status bt_tokpipe_decoder(bt_tokenizer *t, json_t *node, bt_decoder *ret)
 static bt_status replace(const bt_dec_step *step, bt_slice in, bt_buf *out)
 {
     for (size_t i = 0; i < in.len;) {
-        bool hit = in.len - i >= step->from.len && !memcmp(in.text + i, step->from.text, step->from.len);
-        BT_TRY(hit ? bt_buf_add(out, step->to.text, step->to.len) : bt_buf_add(out, in.text + i, 1));
+        bool hit =
+            in.len - i >= step->from.len && !memcmp(in.text + i, step->from.text, step->from.len);
+        BT_TRY(hit ? bt_buf_add(out, step->to.text, step->to.len)
+                   : bt_buf_add(out, in.text + i, 1));
         i += hit ? step->from.len : 1;
     }
     return BT_OK;
@@ -118,11 +128,13 @@ static bt_status replace(const bt_dec_step *step, bt_slice in, bt_buf *out)
 static bt_slice strip(const bt_dec_step *step, bt_slice in)
 {
     bt_slice c = step->strip;
-    for (int64_t k = 0; k < step->start && in.len >= c.len && !memcmp(in.text, c.text, c.len); k++) {
+    for (int64_t k = 0; k < step->start && in.len >= c.len && !memcmp(in.text, c.text, c.len);
+         k++) {
         in.text += c.len;
         in.len -= c.len;
     }
-    for (int64_t k = 0; k < step->stop && in.len >= c.len && !memcmp(in.text + in.len - c.len, c.text, c.len); k++)
+    for (int64_t k = 0;
+         k < step->stop && in.len >= c.len && !memcmp(in.text + in.len - c.len, c.text, c.len); k++)
         in.len -= c.len;
     return in;
 }
@@ -132,7 +144,8 @@ static bt_status apply_step(const bt_dec_step *step, bt_slice in, bt_buf *out)
     int byte = step->kind == DEC_BYTE_FALLBACK ? bt_piece_byte(in.text, in.len) : -1;
     size_t n;
     switch (step->kind) {
-    case DEC_REPLACE: return replace(step, in, out);
+    case DEC_REPLACE:
+        return replace(step, in, out);
     case DEC_BYTE_FALLBACK:
         if (byte >= 0) return bt_buf_add(out, (char[]){(char)byte}, 1);
         break;
@@ -143,7 +156,9 @@ static bt_status apply_step(const bt_dec_step *step, bt_slice in, bt_buf *out)
             return BT_OK;
         }
         break;
-    case DEC_STRIP: in = strip(step, in); break;
+    case DEC_STRIP:
+        in = strip(step, in);
+        break;
     }
     return bt_buf_add(out, in.text, in.len);
 }

@@ -9,15 +9,15 @@
 typedef struct encoder {
     const bt_tokenizer *t;
     bt_work *work;
-    const bt_mixed_text *mixed;   // NULL: the text has one origin
-    size_t n_passed;              // stretches of mixed->data that lie behind
+    const bt_mixed_text *mixed; // NULL: the text has one origin
+    size_t n_passed;            // stretches of mixed->data that lie behind
 } encoder;
 
 /* A stretch of text on its way to the model. */
 typedef struct stretch {
     const char *text;
     size_t len;
-    bool at_start;   // of the whole text
+    bool at_start; // of the whole text
 } stretch;
 
 typedef bt_status stretch_fn(encoder *e, stretch in);
@@ -27,10 +27,20 @@ typedef bt_status stretch_fn(encoder *e, stretch in);
 static bool is_word_code(uint32_t code)
 {
     switch (utf8proc_category((utf8proc_int32_t)code)) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT: case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO: case UTF8PROC_CATEGORY_MN: case UTF8PROC_CATEGORY_MC: case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND: case UTF8PROC_CATEGORY_NL: case UTF8PROC_CATEGORY_PC: return true;
-    default: return false;
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -59,7 +69,8 @@ static void swallow_space(const bt_added *a, stretch in, size_t floor, bt_span *
         if (!bt_space_at(in.text + m->begin - k, k, &n)) break;
         m->begin -= k;
     }
-    while (a->rstrip && m->end < in.len && bt_space_at(in.text + m->end, in.len - m->end, &n)) m->end += n;
+    while (a->rstrip && m->end < in.len && bt_space_at(in.text + m->end, in.len - m->end, &n))
+        m->end += n;
 }
 
 /* Whether a special token found at `at` is spelled, even in part, by data. */
@@ -96,7 +107,8 @@ static bt_status cut(encoder *e, const bt_trie *trie, stretch in, stretch_fn *re
         i = m.end;
         if (a->single_word && touches_word(in, m)) continue;
         swallow_space(a, in, done, &m);
-        if (m.begin > done) BT_TRY(rest(e, (stretch){in.text + done, m.begin - done, in.at_start && done == 0}));
+        if (m.begin > done)
+            BT_TRY(rest(e, (stretch){in.text + done, m.begin - done, in.at_start && done == 0}));
         bt_sink_put(&e->work->sink, a->id);
         i = done = m.end;
     }
@@ -120,7 +132,8 @@ static bt_status encode_normal(encoder *e, stretch in)
 {
     const bt_tokenizer *t = e->t;
     bt_pre_text text = {in.text, in.len, in.at_start};
-    if (t->model == TOK_UNIGRAM) return bt_pretok_run(&t->pre, e->work, text, unigram_word, &t->unigram);
+    if (t->model == TOK_UNIGRAM)
+        return bt_pretok_run(&t->pre, e->work, text, unigram_word, &t->unigram);
     return bt_pretok_run(&t->pre, e->work, text, bpe_word, &t->bpe);
 }
 
@@ -187,7 +200,8 @@ static bt_status encode_all(encoder *e, stretch in, unsigned flags)
     bool around = flags & BT_ENCODE_BOS;
     for (int32_t i = 0; around && i < t->n_before; i++) bt_sink_put(&e->work->sink, t->before[i]);
     if (!t->bytes) BT_TRY(make_clean(&e->work->clean, &in));
-    BT_TRY(cut(e, flags & BT_ENCODE_SPECIAL ? &t->all : &t->user, in, t->bytes ? encode_bytes : encode_valid));
+    BT_TRY(cut(e, flags & BT_ENCODE_SPECIAL ? &t->all : &t->user, in,
+               t->bytes ? encode_bytes : encode_valid));
     for (int32_t i = 0; around && i < t->n_after; i++) bt_sink_put(&e->work->sink, t->after[i]);
     return BT_OK;
 }
@@ -202,18 +216,22 @@ static void work_done(bt_work *work)
     bt_regex_work_free(work->regex);
 }
 
-bt_status bt_tokenizer_encode(const bt_tokenizer *t, const char *text, size_t len, unsigned flags, int32_t *ids,
-                              size_t id_max, size_t *ret_n)
+bt_status bt_tokenizer_encode(const bt_tokenizer *t, const char *text, size_t len, unsigned flags,
+                              int32_t *ids, size_t id_max, size_t *ret_n)
 {
     bt_work work = {.sink = {.ids = ids, .id_max = id_max}};
     encoder e = {.t = t, .work = &work};
-    BT_FAIL_IF(flags & ~(unsigned)(BT_ENCODE_BOS | BT_ENCODE_SPECIAL), INVALID, "encode flags %#x are unknown", flags);
+    BT_FAIL_IF(flags & ~(unsigned)(BT_ENCODE_BOS | BT_ENCODE_SPECIAL), INVALID,
+               "encode flags %#x are unknown", flags);
     BT_FAIL_IF(!text && len, INVALID, "no text, but %zu bytes of it", len);
-    bt_status st = len || flags & BT_ENCODE_BOS ? encode_all(&e, (stretch){text ? text : "", len, true}, flags) : BT_OK;
+    bt_status st = len || flags & BT_ENCODE_BOS
+                       ? encode_all(&e, (stretch){text ? text : "", len, true}, flags)
+                       : BT_OK;
     work_done(&work);
     BT_TRY(st);
     *ret_n = work.sink.n;
-    BT_FAIL_IF(work.sink.n > id_max, LIMIT, "the text has %zu tokens, room for %zu", work.sink.n, id_max);
+    BT_FAIL_IF(work.sink.n > id_max, LIMIT, "the text has %zu tokens, room for %zu", work.sink.n,
+               id_max);
     return BT_OK;
 }
 
@@ -229,13 +247,17 @@ bt_status bt_tokenizer_encode_mixed(const bt_tokenizer *t, const bt_mixed_text *
     work_done(&work);
     BT_TRY(st);
     *ret_n = work.sink.n;
-    BT_FAIL_IF(work.sink.n > id_max, LIMIT, "the text has %zu tokens, room for %zu", work.sink.n, id_max);
+    BT_FAIL_IF(work.sink.n > id_max, LIMIT, "the text has %zu tokens, room for %zu", work.sink.n,
+               id_max);
     return BT_OK;
 }
 
 /* ---- questions ---- */
 
-static bool has(const bt_tokenizer *t, int32_t id) { return id >= 0 && id < t->vocab.n; }
+static bool has(const bt_tokenizer *t, int32_t id)
+{
+    return id >= 0 && id < t->vocab.n;
+}
 
 const char *bt_tokenizer_piece(const bt_tokenizer *t, int32_t id, size_t *ret_len)
 {
@@ -271,17 +293,51 @@ int32_t bt_tokenizer_find(const bt_tokenizer *t, const char *piece, size_t len)
 
 bool bt_tokenizer_is_special(const bt_tokenizer *t, int32_t id)
 {
-    return has(t, id) && (t->vocab.type[id] == BT_PIECE_CONTROL || t->vocab.type[id] == BT_PIECE_UNKNOWN);
+    return has(t, id) &&
+           (t->vocab.type[id] == BT_PIECE_CONTROL || t->vocab.type[id] == BT_PIECE_UNKNOWN);
 }
 
-bool bt_tokenizer_is_eog(const bt_tokenizer *t, int32_t id) { return has(t, id) && t->eog[id]; }
-int32_t bt_tokenizer_n_vocab(const bt_tokenizer *t) { return t->vocab.n; }
-int32_t bt_tokenizer_bos(const bt_tokenizer *t) { return t->bos; }
-int32_t bt_tokenizer_eos(const bt_tokenizer *t) { return t->eos; }
-int32_t bt_tokenizer_eot(const bt_tokenizer *t) { return t->eot; }
-int32_t bt_tokenizer_unk(const bt_tokenizer *t) { return t->unk; }
-int32_t bt_tokenizer_pad(const bt_tokenizer *t) { return t->pad; }
-bool bt_tokenizer_adds_bos(const bt_tokenizer *t) { return t->n_before && t->before[0] == t->bos; }
-bool bt_tokenizer_adds_eos(const bt_tokenizer *t) { return t->n_after && t->after[t->n_after - 1] == t->eos; }
-const char *bt_tokenizer_chat_template(const bt_tokenizer *t) { return t->chat_template; }
-const char *bt_tokenizer_kind(const bt_tokenizer *t) { return t->kind; }
+bool bt_tokenizer_is_eog(const bt_tokenizer *t, int32_t id)
+{
+    return has(t, id) && t->eog[id];
+}
+int32_t bt_tokenizer_n_vocab(const bt_tokenizer *t)
+{
+    return t->vocab.n;
+}
+int32_t bt_tokenizer_bos(const bt_tokenizer *t)
+{
+    return t->bos;
+}
+int32_t bt_tokenizer_eos(const bt_tokenizer *t)
+{
+    return t->eos;
+}
+int32_t bt_tokenizer_eot(const bt_tokenizer *t)
+{
+    return t->eot;
+}
+int32_t bt_tokenizer_unk(const bt_tokenizer *t)
+{
+    return t->unk;
+}
+int32_t bt_tokenizer_pad(const bt_tokenizer *t)
+{
+    return t->pad;
+}
+bool bt_tokenizer_adds_bos(const bt_tokenizer *t)
+{
+    return t->n_before && t->before[0] == t->bos;
+}
+bool bt_tokenizer_adds_eos(const bt_tokenizer *t)
+{
+    return t->n_after && t->after[t->n_after - 1] == t->eos;
+}
+const char *bt_tokenizer_chat_template(const bt_tokenizer *t)
+{
+    return t->chat_template;
+}
+const char *bt_tokenizer_kind(const bt_tokenizer *t)
+{
+    return t->kind;
+}

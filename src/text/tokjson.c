@@ -9,7 +9,7 @@ typedef struct reader {
     bt_tokenizer *t;
     json_t *doc, *model;
     bt_decoder decoder;
-    bool fallback;      // byte_fallback: <0x0A> pieces are bytes
+    bool fallback; // byte_fallback: <0x0A> pieces are bytes
 } reader;
 
 static bt_status find_model(json_t *doc, json_t **ret_model)
@@ -23,8 +23,8 @@ static bt_status find_model(json_t *doc, json_t **ret_model)
 static bt_status raise_to(int64_t id, int64_t n_entry, int32_t *n)
 {
     int64_t max = 2 * n_entry + 65536; // files leave gaps, but not of this size
-    BT_FAIL_IF(id < 0 || id >= max || id >= BT_TOK_PIECE_MAX, FORMAT, "a piece has id %lld among %lld pieces",
-               (long long)id, (long long)n_entry);
+    BT_FAIL_IF(id < 0 || id >= max || id >= BT_TOK_PIECE_MAX, FORMAT,
+               "a piece has id %lld among %lld pieces", (long long)id, (long long)n_entry);
     if (id >= *n) *n = (int32_t)id + 1;
     return BT_OK;
 }
@@ -34,8 +34,8 @@ static bt_status count_vocab(json_t *vocab, int32_t *n)
     json_t *value;
     const char *key;
     if (json_is_array(vocab)) { // Unigram: a piece's place is its id
-        BT_FAIL_IF(json_array_size(vocab) > BT_TOK_PIECE_MAX, LIMIT, "%zu pieces, at most %d", json_array_size(vocab),
-                   BT_TOK_PIECE_MAX);
+        BT_FAIL_IF(json_array_size(vocab) > BT_TOK_PIECE_MAX, LIMIT, "%zu pieces, at most %d",
+                   json_array_size(vocab), BT_TOK_PIECE_MAX);
         *n = (int32_t)json_array_size(vocab);
         return BT_OK;
     }
@@ -50,13 +50,15 @@ static bt_status count_vocab(json_t *vocab, int32_t *n)
 
 static bt_status count_ids(json_t *doc, json_t *model, const bt_hf_config *config, int32_t *ret_n)
 {
-    json_t *vocab = json_object_get(model, "vocab"), *added = json_object_get(doc, "added_tokens"), *node;
+    json_t *vocab = json_object_get(model, "vocab"), *added = json_object_get(doc, "added_tokens"),
+           *node;
     int32_t n = 0;
     size_t i;
     BT_FAIL_IF(!vocab, NOTFOUND, "'vocab' is missing");
     BT_TRY(count_vocab(vocab, &n));
     BT_FAIL_IF(n == 0, FORMAT, "the vocabulary is empty");
-    BT_FAIL_IF(added && !json_is_array(added) && !json_is_null(added), FORMAT, "'added_tokens' is not an array");
+    BT_FAIL_IF(added && !json_is_array(added) && !json_is_null(added), FORMAT,
+               "'added_tokens' is not an array");
     int64_t n_entry = n + (int64_t)json_array_size(added);
     json_array_foreach(added, i, node)
     {
@@ -82,8 +84,8 @@ static bt_status put_piece(reader *r, int32_t id, bt_slice piece)
     bt_tokenizer *t = r->t;
     char *key;
     size_t n = piece.len;
-    BT_FAIL_IF(piece.len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d has %zu bytes, at most %d", id, piece.len,
-               BT_PIECE_BYTES_MAX);
+    BT_FAIL_IF(piece.len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d has %zu bytes, at most %d", id,
+               piece.len, BT_PIECE_BYTES_MAX);
     BT_TRY(bt_arena_text(&t->arena, piece.text, piece.len, &key));
     bool reachable = !t->bytes || bt_alphabet_decode(piece.text, piece.len, key, &n);
     if (!reachable) memcpy(key, piece.text, n = piece.len);
@@ -94,7 +96,8 @@ static bt_status put_piece(reader *r, int32_t id, bt_slice piece)
         t->vocab.byte_id[byte] = id;
     }
     if (reachable && n) BT_TRY(bt_vocab_put(&t->vocab, id, (bt_slice){key, n}));
-    if (r->decoder.n_step == 1 && r->decoder.step[0].kind == DEC_BYTE_LEVEL && t->bytes) { // the usual case: no copy
+    if (r->decoder.n_step == 1 && r->decoder.step[0].kind == DEC_BYTE_LEVEL &&
+        t->bytes) { // the usual case: no copy
         t->vocab.out[id] = (bt_slice){key, n};
         return BT_OK;
     }
@@ -118,10 +121,13 @@ static bt_status put_array(reader *r, json_t *vocab)
     json_array_foreach(vocab, i, pair)
     {
         json_t *piece = json_array_get(pair, 0), *score = json_array_get(pair, 1);
-        BT_FAIL_IF(!json_is_string(piece) || !json_is_number(score), FORMAT, "piece %zu is not [text, score]", i);
-        BT_TRY(put_piece(r, (int32_t)i, (bt_slice){json_string_value(piece), json_string_length(piece)}));
+        BT_FAIL_IF(!json_is_string(piece) || !json_is_number(score), FORMAT,
+                   "piece %zu is not [text, score]", i);
+        BT_TRY(put_piece(r, (int32_t)i,
+                         (bt_slice){json_string_value(piece), json_string_length(piece)}));
         double x = json_number_value(score);
-        BT_FAIL_IF(!(x > -1e30 && x < 1e30), FORMAT, "piece %zu has the score %g, must be within 1e30", i, x);
+        BT_FAIL_IF(!(x > -1e30 && x < 1e30), FORMAT,
+                   "piece %zu has the score %g, must be within 1e30", i, x);
         r->t->vocab.score[i] = x;
     }
     return BT_OK;
@@ -135,7 +141,8 @@ static bt_status put_added(reader *r, const bt_hf_config *config)
     json_array_foreach(list, i, node)
     {
         bt_added token;
-        bt_status st = bt_hf_added_parse(node, (int32_t)json_integer_value(json_object_get(node, "id")), &token);
+        bt_status st = bt_hf_added_parse(
+            node, (int32_t)json_integer_value(json_object_get(node, "id")), &token);
         if (!st) st = bt_hf_added_merge(t, &token);
         if (st) bt_fail_note("added_tokens");
         BT_TRY(st);
@@ -169,7 +176,8 @@ static bool put_pair(reader *r, bt_slice left, bt_slice right, size_t rank)
     size_t n = 0, m = 0;
     const bt_vocab *v = &r->t->vocab;
     if (!make_key(r->t, left, key, &n) || !make_key(r->t, right, key + n, &m)) return false;
-    int32_t a = bt_vocab_find(v, key, n), b = bt_vocab_find(v, key + n, m), both = bt_vocab_find(v, key, n + m);
+    int32_t a = bt_vocab_find(v, key, n), b = bt_vocab_find(v, key + n, m),
+            both = bt_vocab_find(v, key, n + m);
     if (a < 0 || b < 0 || both < 0) return false;
     if (v->type[both] != BT_PIECE_CONTROL) bt_bpe_put_merge(&r->t->bpe, a, b, (uint32_t)rank, both);
     return true;
@@ -182,22 +190,27 @@ static bt_status put_merge_text(reader *r, const char *text, size_t len, size_t 
     for (size_t i = 0; i < len; i++) {
         if (text[i] != ' ') continue;
         n_space++;
-        if (put_pair(r, (bt_slice){text, i}, (bt_slice){text + i + 1, len - i - 1}, rank)) return BT_OK;
+        if (put_pair(r, (bt_slice){text, i}, (bt_slice){text + i + 1, len - i - 1}, rank))
+            return BT_OK;
     }
-    BT_FAIL_IF(n_space == 0, FORMAT, "merge %zu '%.*s' is not two pieces and a space", rank, (int)len, text);
-    return bt_fail(BT_FORMAT, "merge %zu '%.*s': a piece of it is not in the vocabulary", rank, (int)len, text);
+    BT_FAIL_IF(n_space == 0, FORMAT, "merge %zu '%.*s' is not two pieces and a space", rank,
+               (int)len, text);
+    return bt_fail(BT_FORMAT, "merge %zu '%.*s': a piece of it is not in the vocabulary", rank,
+                   (int)len, text);
 }
 
 static bt_status put_merge(reader *r, json_t *merge, size_t rank)
 {
     json_t *a = json_array_get(merge, 0), *b = json_array_get(merge, 1);
-    if (json_is_string(merge)) return put_merge_text(r, json_string_value(merge), json_string_length(merge), rank);
+    if (json_is_string(merge))
+        return put_merge_text(r, json_string_value(merge), json_string_length(merge), rank);
     BT_FAIL_IF(json_array_size(merge) != 2 || !json_is_string(a) || !json_is_string(b), FORMAT,
                "merge %zu is neither a text nor a pair of texts", rank);
-    bt_slice left = {json_string_value(a), json_string_length(a)}, right = {json_string_value(b), json_string_length(b)};
+    bt_slice left = {json_string_value(a), json_string_length(a)},
+             right = {json_string_value(b), json_string_length(b)};
     BT_FAIL_IF(!put_pair(r, left, right, rank), FORMAT,
-               "merge %zu '%.*s' + '%.*s': a piece of it is not in the vocabulary", rank, (int)left.len, left.text,
-               (int)right.len, right.text);
+               "merge %zu '%.*s' + '%.*s': a piece of it is not in the vocabulary", rank,
+               (int)left.len, left.text, (int)right.len, right.text);
     return BT_OK;
 }
 
@@ -216,7 +229,8 @@ static bt_status find_unk(reader *r, int32_t *ret)
 static bt_status refuse_option(json_t *model, const char *key)
 {
     json_t *value = json_object_get(model, key);
-    bool none = !value || json_is_null(value) || (json_is_string(value) && json_string_length(value) == 0) ||
+    bool none = !value || json_is_null(value) ||
+                (json_is_string(value) && json_string_length(value) == 0) ||
                 (json_is_number(value) && json_number_value(value) == 0);
     BT_FAIL_IF(!none, UNSUPPORTED, "'%s' is not supported", key);
     return BT_OK;
@@ -236,8 +250,8 @@ static bt_status set_bpe(reader *r)
     t->bpe.unk = t->unk;
     t->bpe.byte_fallback = r->fallback;
     BT_TRY(bt_json_get(r->model, "merges", JSON_ARRAY, &merges));
-    BT_FAIL_IF(json_array_size(merges) > 4 * BT_TOK_PIECE_MAX, LIMIT, "%zu merges, at most %d", json_array_size(merges),
-               4 * BT_TOK_PIECE_MAX);
+    BT_FAIL_IF(json_array_size(merges) > 4 * BT_TOK_PIECE_MAX, LIMIT, "%zu merges, at most %d",
+               json_array_size(merges), 4 * BT_TOK_PIECE_MAX);
     for (int b = 0; b < 256 && t->bytes; b++)
         t->vocab.byte_id[b] = bt_vocab_find_text(&t->vocab, (char[]){(char)b}, 1);
     BT_TRY(bt_bpe_init_merges(&t->bpe, &t->vocab, (int32_t)json_array_size(merges)));
@@ -270,7 +284,8 @@ static bt_status read_kind(json_t *model, bool *ret_unigram)
     BT_FAIL_IF(!*ret_unigram && strcmp(type, "BPE"), UNSUPPORTED,
                "the model '%s' is not supported; BPE and Unigram are", type);
     json_t *vocab = json_object_get(model, "vocab");
-    BT_FAIL_IF(vocab && json_is_array(vocab) != *ret_unigram, FORMAT, "'vocab' of the model '%s' is %s", type,
+    BT_FAIL_IF(vocab && json_is_array(vocab) != *ret_unigram, FORMAT,
+               "'vocab' of the model '%s' is %s", type,
                *ret_unigram ? "not an array" : "not an object");
     return BT_OK;
 }
@@ -292,7 +307,8 @@ static bt_status build(reader *r, bool unigram, const bt_hf_config *config)
     return bt_tok_finish(t);
 }
 
-bt_status bt_tokjson_parse(const char *text, size_t len, const bt_hf_config *config, bt_tokenizer **ret)
+bt_status bt_tokjson_parse(const char *text, size_t len, const bt_hf_config *config,
+                           bt_tokenizer **ret)
 {
     reader r = {0};
     bool unigram = false;
@@ -305,7 +321,9 @@ bt_status bt_tokjson_parse(const char *text, size_t len, const bt_hf_config *con
     st = build(&r, unigram, config);
 done:
     json_decref(r.doc);
-    if (st) bt_tokenizer_free(r.t);
-    else *ret = r.t;
+    if (st)
+        bt_tokenizer_free(r.t);
+    else
+        *ret = r.t;
     return st;
 }

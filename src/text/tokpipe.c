@@ -3,9 +3,12 @@
 #include "text/tokpipe.h"
 #include <string.h>
 
-enum { NEST_MAX = 8 };   // of Sequences in Sequences
+enum { NEST_MAX = 8 }; // of Sequences in Sequences
 
-static bt_slice text_of(json_t *value) { return (bt_slice){json_string_value(value), json_string_length(value)}; }
+static bt_slice text_of(json_t *value)
+{
+    return (bt_slice){json_string_value(value), json_string_length(value)};
+}
 
 /* A string field in the arena. */
 static bt_status keep_text(bt_tokenizer *t, json_t *node, const char *key, bt_slice *ret)
@@ -26,11 +29,14 @@ static bt_status type_of(json_t *node, const char *what, const char **ret_type)
 }
 
 /* {"String": "x"} or {"Regex": "x"} or "x": exactly one of the two comes back. */
-static bt_status read_pattern(bt_tokenizer *t, json_t *node, bt_regex **ret_regex, bt_slice *ret_literal)
+static bt_status read_pattern(bt_tokenizer *t, json_t *node, bt_regex **ret_regex,
+                              bt_slice *ret_literal)
 {
     json_t *pattern = json_object_get(node, "pattern"), *regex = json_object_get(pattern, "Regex");
-    if (json_is_string(regex)) return bt_regex_new(json_string_value(regex), json_string_length(regex), ret_regex);
-    if (json_is_string(pattern)) BT_TRY(keep_text(t, node, "pattern", ret_literal));
+    if (json_is_string(regex))
+        return bt_regex_new(json_string_value(regex), json_string_length(regex), ret_regex);
+    if (json_is_string(pattern))
+        BT_TRY(keep_text(t, node, "pattern", ret_literal));
     else {
         BT_FAIL_IF(!json_is_object(pattern), FORMAT, "'pattern' is neither a string nor an object");
         BT_TRY(keep_text(t, pattern, "String", ret_literal));
@@ -96,9 +102,15 @@ static bt_status add_charsmap(bt_tokenizer *t, json_t *node)
 
 static bt_status add_normalizer(bt_tokenizer *t, json_t *node, int depth)
 {
-    static const struct { const char *name; bt_norm_kind kind; } plain[] = {
-        {"NFC", NORM_NFC}, {"NFD", NORM_NFD}, {"NFKC", NORM_NFKC}, {"NFKD", NORM_NFKD},
-        {"Lowercase", NORM_LOWERCASE}, {"StripAccents", NORM_STRIP_ACCENTS}};
+    static const struct {
+        const char *name;
+        bt_norm_kind kind;
+    } plain[] = {{"NFC", NORM_NFC},
+                 {"NFD", NORM_NFD},
+                 {"NFKC", NORM_NFKC},
+                 {"NFKD", NORM_NFKD},
+                 {"Lowercase", NORM_LOWERCASE},
+                 {"StripAccents", NORM_STRIP_ACCENTS}};
     const char *type;
     bt_norm_step *step;
     BT_TRY(type_of(node, "a normalizer", &type));
@@ -133,9 +145,14 @@ bt_status bt_tokpipe_normalizer(bt_tokenizer *t, json_t *node)
 
 static bt_status read_rule(json_t *node, const char *def, bt_split_rule *ret)
 {
-    static const struct { const char *name; bt_split_rule rule; } rules[] = {
-        {"Isolated", SPLIT_ISOLATED}, {"Removed", SPLIT_REMOVED}, {"Contiguous", SPLIT_CONTIGUOUS},
-        {"MergedWithPrevious", SPLIT_WITH_PREVIOUS}, {"MergedWithNext", SPLIT_WITH_NEXT}};
+    static const struct {
+        const char *name;
+        bt_split_rule rule;
+    } rules[] = {{"Isolated", SPLIT_ISOLATED},
+                 {"Removed", SPLIT_REMOVED},
+                 {"Contiguous", SPLIT_CONTIGUOUS},
+                 {"MergedWithPrevious", SPLIT_WITH_PREVIOUS},
+                 {"MergedWithNext", SPLIT_WITH_NEXT}};
     const char *name;
     BT_TRY(bt_json_opt_text(node, "behavior", def, &name));
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
@@ -174,7 +191,9 @@ static bt_status read_prepend(json_t *node, bt_prepend *ret)
     bool prefix;
     BT_TRY(bt_json_opt_bool(node, "add_prefix_space", true, &prefix));
     BT_TRY(bt_json_opt_text(node, "prepend_scheme", prefix ? "always" : "never", &scheme));
-    *ret = !strcmp(scheme, "always") ? PREPEND_ALWAYS : !strcmp(scheme, "first") ? PREPEND_FIRST : PREPEND_NEVER;
+    *ret = !strcmp(scheme, "always")  ? PREPEND_ALWAYS
+           : !strcmp(scheme, "first") ? PREPEND_FIRST
+                                      : PREPEND_NEVER;
     BT_FAIL_IF(*ret == PREPEND_NEVER && strcmp(scheme, "never"), FORMAT,
                "prepend_scheme is '%s', must be always, first or never", scheme);
     return BT_OK;
@@ -200,17 +219,22 @@ static bt_status add_pre(bt_tokenizer *t, json_t *node, int depth)
     bool each_digit;
     BT_TRY(type_of(node, "a pre-tokenizer", &type));
     if (!strcmp(type, "Sequence")) return each(t, node, "pretokenizers", add_pre, depth);
-    BT_FAIL_IF(t->bytes, UNSUPPORTED, "the pre-tokenizer '%s' after ByteLevel is not supported", type);
+    BT_FAIL_IF(t->bytes, UNSUPPORTED, "the pre-tokenizer '%s' after ByteLevel is not supported",
+               type);
     if (!strcmp(type, "Split")) return add_split(t, node);
     if (!strcmp(type, "ByteLevel")) return add_byte_level(t, node);
     if (!strcmp(type, "Metaspace")) return add_metaspace(t, node);
     if (!strcmp(type, "Digits")) {
         BT_TRY(bt_json_opt_bool(node, "individual_digits", false, &each_digit));
-        return bt_pretok_add_regex(&t->pre, each_digit ? "\\p{N}" : "\\p{N}+", SPLIT_ISOLATED, false);
+        return bt_pretok_add_regex(&t->pre, each_digit ? "\\p{N}" : "\\p{N}+", SPLIT_ISOLATED,
+                                   false);
     }
-    if (!strcmp(type, "Whitespace")) return bt_pretok_add_regex(&t->pre, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
-    if (!strcmp(type, "WhitespaceSplit")) return bt_pretok_add_regex(&t->pre, "\\s", SPLIT_REMOVED, false);
-    BT_FAIL_IF(strcmp(type, "Punctuation"), UNSUPPORTED, "the pre-tokenizer '%s' is not supported", type);
+    if (!strcmp(type, "Whitespace"))
+        return bt_pretok_add_regex(&t->pre, "[" WORD "]+|[^" WORD "\\s]+", SPLIT_REMOVED, true);
+    if (!strcmp(type, "WhitespaceSplit"))
+        return bt_pretok_add_regex(&t->pre, "\\s", SPLIT_REMOVED, false);
+    BT_FAIL_IF(strcmp(type, "Punctuation"), UNSUPPORTED, "the pre-tokenizer '%s' is not supported",
+               type);
     BT_TRY(read_rule(node, "Isolated", &rule));
     return bt_pretok_add_regex(&t->pre, "[\\p{P}!-/:-@\\[-`{-~]", rule, false);
 }
@@ -227,8 +251,10 @@ bt_status bt_tokpipe_pre(bt_tokenizer *t, json_t *node)
 static bt_status put_around(bt_tokenizer *t, int64_t id, bool before)
 {
     int32_t *list = before ? t->before : t->after, *n = before ? &t->n_before : &t->n_after;
-    BT_FAIL_IF(id < 0 || id >= t->vocab.n, FORMAT, "token %lld, must be from 0 to %d", (long long)id, t->vocab.n - 1);
-    BT_FAIL_IF(*n == BT_TOK_AROUND_MAX, LIMIT, "more than %d tokens around a text", BT_TOK_AROUND_MAX);
+    BT_FAIL_IF(id < 0 || id >= t->vocab.n, FORMAT, "token %lld, must be from 0 to %d",
+               (long long)id, t->vocab.n - 1);
+    BT_FAIL_IF(*n == BT_TOK_AROUND_MAX, LIMIT, "more than %d tokens around a text",
+               BT_TOK_AROUND_MAX);
     list[(*n)++] = (int32_t)id;
     return BT_OK;
 }
@@ -259,9 +285,13 @@ static bt_status add_template(bt_tokenizer *t, json_t *node)
     json_array_foreach(list, i, part)
     {
         json_t *special = json_object_get(part, "SpecialToken");
-        if (json_is_object(special)) BT_TRY(put_special(t, node, special, n_text == 0));
-        else if (json_is_object(json_object_get(part, "Sequence"))) n_text++;
-        else return bt_fail(BT_FORMAT, "part %zu of 'single' is neither a SpecialToken nor a Sequence", i);
+        if (json_is_object(special))
+            BT_TRY(put_special(t, node, special, n_text == 0));
+        else if (json_is_object(json_object_get(part, "Sequence")))
+            n_text++;
+        else
+            return bt_fail(BT_FORMAT,
+                           "part %zu of 'single' is neither a SpecialToken nor a Sequence", i);
     }
     BT_FAIL_IF(n_text != 1, FORMAT, "'single' has %d sequences, must be 1", n_text);
     return BT_OK;
@@ -274,7 +304,8 @@ static bt_status add_cls_sep(bt_tokenizer *t, json_t *node)
     for (int k = 0; k < 2; k++) {
         json_t *pair;
         BT_TRY(bt_json_get(node, keys[k], JSON_ARRAY, &pair));
-        BT_FAIL_IF(!json_is_integer(json_array_get(pair, 1)), FORMAT, "'%s' is not [piece, id]", keys[k]);
+        BT_FAIL_IF(!json_is_integer(json_array_get(pair, 1)), FORMAT, "'%s' is not [piece, id]",
+                   keys[k]);
         BT_TRY(put_around(t, json_integer_value(json_array_get(pair, 1)), k == 0));
     }
     return BT_OK;
@@ -287,7 +318,8 @@ static bt_status add_post(bt_tokenizer *t, json_t *node, int depth)
     if (!strcmp(type, "Sequence")) return each(t, node, "processors", add_post, depth);
     if (!strcmp(type, "ByteLevel")) return BT_OK; // it only trims offsets
     if (!strcmp(type, "TemplateProcessing")) return add_template(t, node);
-    if (!strcmp(type, "BertProcessing") || !strcmp(type, "RobertaProcessing")) return add_cls_sep(t, node);
+    if (!strcmp(type, "BertProcessing") || !strcmp(type, "RobertaProcessing"))
+        return add_cls_sep(t, node);
     return bt_fail(BT_UNSUPPORTED, "the post-processor '%s' is not supported", type);
 }
 

@@ -15,36 +15,43 @@ static int32_t type_of(const bt_vocab_spec *s, int32_t id)
 
 static bt_status check_spec(const bt_vocab_spec *s)
 {
-    BT_FAIL_IF(s->n_piece < 1 || s->n_piece > BT_TOK_PIECE_MAX, FORMAT, "the vocabulary has %d pieces, must be 1 to %d",
-               s->n_piece, BT_TOK_PIECE_MAX);
-    BT_FAIL_IF(s->n_merge < 0 || s->n_merge > 4 * BT_TOK_PIECE_MAX, FORMAT, "%d merges, must be from 0 to %d", s->n_merge,
-               4 * BT_TOK_PIECE_MAX);
-    BT_FAIL_IF(s->kind != BT_VOCAB_BPE && !s->score, FORMAT, "a SentencePiece vocabulary without scores");
+    BT_FAIL_IF(s->n_piece < 1 || s->n_piece > BT_TOK_PIECE_MAX, FORMAT,
+               "the vocabulary has %d pieces, must be 1 to %d", s->n_piece, BT_TOK_PIECE_MAX);
+    BT_FAIL_IF(s->n_merge < 0 || s->n_merge > 4 * BT_TOK_PIECE_MAX, FORMAT,
+               "%d merges, must be from 0 to %d", s->n_merge, 4 * BT_TOK_PIECE_MAX);
+    BT_FAIL_IF(s->kind != BT_VOCAB_BPE && !s->score, FORMAT,
+               "a SentencePiece vocabulary without scores");
     BT_FAIL_IF(s->kind == BT_VOCAB_BPE && s->n_piece > 256 && !s->merge, FORMAT,
                "a byte-level BPE vocabulary of %d pieces without a list of merges", s->n_piece);
     for (int32_t i = 0; i < s->n_piece; i++) {
         int32_t type = type_of(s, i);
-        BT_FAIL_IF(type < BT_PIECE_NORMAL || type > BT_PIECE_BYTE, FORMAT, "piece %d has type %d, must be from 1 to 6", i,
-                   type);
-        BT_FAIL_IF(s->score && !isfinite(s->score[i]), FORMAT, "piece %d has the score %g", i, (double)s->score[i]);
-        BT_FAIL_IF(s->piece[i].len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d has %zu bytes, at most %d", i,
-                   s->piece[i].len, BT_PIECE_BYTES_MAX);
+        BT_FAIL_IF(type < BT_PIECE_NORMAL || type > BT_PIECE_BYTE, FORMAT,
+                   "piece %d has type %d, must be from 1 to 6", i, type);
+        BT_FAIL_IF(s->score && !isfinite(s->score[i]), FORMAT, "piece %d has the score %g", i,
+                   (double)s->score[i]);
+        BT_FAIL_IF(s->piece[i].len > BT_PIECE_BYTES_MAX, LIMIT,
+                   "piece %d has %zu bytes, at most %d", i, s->piece[i].len, BT_PIECE_BYTES_MAX);
     }
     for (int32_t i = 0; i < s->n_eog; i++)
         BT_FAIL_IF(s->eog[i] < 0 || s->eog[i] >= s->n_piece, FORMAT,
-                   "an end-of-generation token has id %d, must be from 0 to %d", s->eog[i], s->n_piece - 1);
+                   "an end-of-generation token has id %d, must be from 0 to %d", s->eog[i],
+                   s->n_piece - 1);
     return BT_OK;
 }
 
 /* ---- pieces ---- */
 
-static bool is_plain(int type) { return type == BT_PIECE_NORMAL || type == BT_PIECE_UNUSED; }
+static bool is_plain(int type)
+{
+    return type == BT_PIECE_NORMAL || type == BT_PIECE_UNUSED;
+}
 
 /* Plain pieces first, so that an added token spelled like one does not take its place. */
 static bt_status put_key(bt_tokenizer *t, int32_t id, bt_slice key)
 {
     if (key.len == 0) return BT_OK;
-    if (!is_plain(t->vocab.type[id]) && bt_vocab_find(&t->vocab, key.text, key.len) >= 0) return BT_OK;
+    if (!is_plain(t->vocab.type[id]) && bt_vocab_find(&t->vocab, key.text, key.len) >= 0)
+        return BT_OK;
     return bt_vocab_put(&t->vocab, id, key);
 }
 
@@ -72,8 +79,8 @@ static bt_status put_marked_piece(bt_tokenizer *t, int32_t id, bt_slice piece)
     BT_TRY(bt_arena_text(&t->arena, piece.text, piece.len, &key));
     if (v->type[id] == BT_PIECE_BYTE) {
         int byte = bt_piece_byte(piece.text, piece.len);
-        BT_FAIL_IF(byte < 0, FORMAT, "piece %d is a byte but is spelled '%.*s', not like <0x0A>", id, (int)piece.len,
-                   piece.text);
+        BT_FAIL_IF(byte < 0, FORMAT, "piece %d is a byte but is spelled '%.*s', not like <0x0A>",
+                   id, (int)piece.len, piece.text);
         v->byte_id[byte] = id;
         char *out;
         BT_TRY(bt_arena_text(&t->arena, (char[]){(char)byte}, 1, &out));
@@ -91,23 +98,26 @@ static bt_status put_pieces(bt_tokenizer *t, const bt_vocab_spec *s)
             t->vocab.type[i] = (uint8_t)type_of(s, i);
             if (s->score) t->vocab.score[i] = s->score[i];
             if (is_plain(t->vocab.type[i]) != (pass == 0)) continue;
-            BT_TRY(t->bytes ? put_byte_piece(t, i, s->piece[i]) : put_marked_piece(t, i, s->piece[i]));
+            BT_TRY(t->bytes ? put_byte_piece(t, i, s->piece[i])
+                            : put_marked_piece(t, i, s->piece[i]));
         }
     return BT_OK;
 }
 
-/* Control pieces are matched in raw text on request; user pieces always, in SentencePiece kinds after
- * normalizing, as the library does. */
+/* Control pieces are matched in raw text on request; user pieces always, in SentencePiece kinds
+ * after normalizing, as the library does. */
 static bt_status add_tokens(bt_tokenizer *t, const bt_vocab_spec *s)
 {
     for (int32_t i = 0; i < s->n_piece; i++) {
         int type = t->vocab.type[i];
         bool special = type == BT_PIECE_CONTROL || type == BT_PIECE_UNKNOWN;
         if ((!special && type != BT_PIECE_USER) || s->piece[i].len == 0) continue;
-        if (!special && s->kind == BT_VOCAB_UNIGRAM) continue; // there they compete by score; unigram.c
+        if (!special && s->kind == BT_VOCAB_UNIGRAM)
+            continue; // there they compete by score; unigram.c
         bool marked = !special && !t->bytes;
         bt_slice out = t->vocab.out[i];
-        BT_TRY(bt_tok_add_token(t, (bt_added){.id = i, .text = s->piece[i], .special = special, .normalized = marked}));
+        BT_TRY(bt_tok_add_token(
+            t, (bt_added){.id = i, .text = s->piece[i], .special = special, .normalized = marked}));
         if (!marked) continue;
         bt_norm_step mark = {.kind = NORM_REPLACE, .from = {" ", 1}, .to = {MARK, 3}};
         bt_norm whole = t->norm; // only the spaces change in a user piece
@@ -122,7 +132,8 @@ static bt_status add_tokens(bt_tokenizer *t, const bt_vocab_spec *s)
 
 /* ---- byte-level BPE ---- */
 
-static int32_t find_alphabet(const bt_tokenizer *t, const char *text, size_t len, char *raw, size_t *n)
+static int32_t find_alphabet(const bt_tokenizer *t, const char *text, size_t len, char *raw,
+                             size_t *n)
 {
     if (len > BT_PIECE_BYTES_MAX || !bt_alphabet_decode(text, len, raw, n)) return -1;
     return bt_vocab_find(&t->vocab, raw, *n);
@@ -133,14 +144,17 @@ static bt_status put_merge(bt_tokenizer *t, bt_slice merge, int32_t rank)
     char raw[2 * BT_PIECE_BYTES_MAX];
     size_t n = 0, m = 0;
     const char *space = merge.len > 1 ? memchr(merge.text + 1, ' ', merge.len - 1) : NULL;
-    BT_FAIL_IF(!space, FORMAT, "merge %d '%.*s' is not two pieces and a space", rank, (int)merge.len, merge.text);
+    BT_FAIL_IF(!space, FORMAT, "merge %d '%.*s' is not two pieces and a space", rank,
+               (int)merge.len, merge.text);
     size_t left_len = (size_t)(space - merge.text), right_len = merge.len - left_len - 1;
     int32_t left = find_alphabet(t, merge.text, left_len, raw, &n);
     int32_t right = left < 0 ? -1 : find_alphabet(t, space + 1, right_len, raw + n, &m);
-    int32_t both = right < 0 || n + m > BT_PIECE_BYTES_MAX ? -1 : bt_vocab_find(&t->vocab, raw, n + m);
-    BT_FAIL_IF(both < 0, FORMAT, "merge %d '%.*s': a piece of it is not in the vocabulary", rank, (int)merge.len,
-               merge.text);
-    if (t->vocab.type[both] != BT_PIECE_CONTROL) bt_bpe_put_merge(&t->bpe, left, right, (uint32_t)rank, both);
+    int32_t both =
+        right < 0 || n + m > BT_PIECE_BYTES_MAX ? -1 : bt_vocab_find(&t->vocab, raw, n + m);
+    BT_FAIL_IF(both < 0, FORMAT, "merge %d '%.*s': a piece of it is not in the vocabulary", rank,
+               (int)merge.len, merge.text);
+    if (t->vocab.type[both] != BT_PIECE_CONTROL)
+        bt_bpe_put_merge(&t->bpe, left, right, (uint32_t)rank, both);
     return BT_OK;
 }
 
@@ -151,8 +165,10 @@ static bt_status set_bpe(bt_tokenizer *t, const bt_vocab_spec *s)
     bt_norm_step *step;
     BT_FAIL_IF(!pre, UNSUPPORTED, "the pre-tokenizer '%s' is not known", name);
     if (pre->nfc) BT_TRY(bt_norm_add(&t->norm, NORM_NFC, &step));
-    for (const char *const *p = pre->split; *p; p++) BT_TRY(bt_pretok_add_regex(&t->pre, *p, SPLIT_ISOLATED, false));
-    for (int b = 0; b < 256; b++) t->vocab.byte_id[b] = bt_vocab_find_text(&t->vocab, (char[]){(char)b}, 1);
+    for (const char *const *p = pre->split; *p; p++)
+        BT_TRY(bt_pretok_add_regex(&t->pre, *p, SPLIT_ISOLATED, false));
+    for (int b = 0; b < 256; b++)
+        t->vocab.byte_id[b] = bt_vocab_find_text(&t->vocab, (char[]){(char)b}, 1);
     BT_TRY(bt_bpe_init_merges(&t->bpe, &t->vocab, s->n_merge));
     for (int32_t i = 0; i < s->n_merge; i++) BT_TRY(put_merge(t, s->merge[i], i));
     t->bpe.ignore_merges = s->ignore_merges < 0 ? pre->ignore_merges : s->ignore_merges;
@@ -204,7 +220,8 @@ static bt_status set_spm(bt_tokenizer *t, const bt_vocab_spec *s)
 static bt_status build(bt_tokenizer *t, const bt_vocab_spec *s)
 {
     t->bytes = s->kind == BT_VOCAB_BPE;
-    t->bos = s->bos, t->eos = s->eos, t->eot = s->eot, t->eom = s->eom, t->unk = s->unk, t->pad = s->pad;
+    t->bos = s->bos, t->eos = s->eos, t->eot = s->eot, t->eom = s->eom, t->unk = s->unk,
+    t->pad = s->pad;
     for (int32_t i = 0; i < s->n_eog; i++) t->eog[s->eog[i]] = 1;
     BT_TRY(put_pieces(t, s));
     for (int32_t i = 0; i < s->n_piece && t->unk < 0; i++)
@@ -212,7 +229,8 @@ static bt_status build(bt_tokenizer *t, const bt_vocab_spec *s)
     BT_TRY(t->bytes ? set_bpe(t, s) : set_spm(t, s));
     BT_TRY(add_tokens(t, s));
     if (s->chat_template)
-        BT_TRY(bt_arena_text(&t->arena, s->chat_template, strlen(s->chat_template), &t->chat_template));
+        BT_TRY(bt_arena_text(&t->arena, s->chat_template, strlen(s->chat_template),
+                             &t->chat_template));
     return bt_tok_finish(t);
 }
 

@@ -6,7 +6,8 @@
 bt_status bt_trie_init(bt_trie *t, size_t n_byte)
 {
     *t = (bt_trie){.n_node = 1};
-    BT_FAIL_IF(n_byte >= 1u << 24, LIMIT, "the pieces have %zu bytes in all, at most %u", n_byte, (1u << 24) - 1);
+    BT_FAIL_IF(n_byte >= 1u << 24, LIMIT, "the pieces have %zu bytes in all, at most %u", n_byte,
+               (1u << 24) - 1);
     uint32_t n_slot = 16;
     while (n_slot < 2 * (n_byte + 1)) n_slot *= 2;
     t->mask = n_slot - 1;

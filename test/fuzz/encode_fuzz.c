@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Any bytes through small tokenizers of every kind. The first byte picks one; byte-level BPE must give
- * the bytes back. */
+/* Any bytes through small tokenizers of every kind. The first byte picks one; byte-level BPE must
+ * give the bytes back. */
 #include "text/tokcore.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,9 +8,10 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-static const char *const names[] = {"llama3.json", "behaviours.json", "deepseek_v3.json", "qwen2.json", "llama2.json",
-                                    "mistral.json", "lower.json", "unigram.json", "spm_unused.model", "spm_unigram.model"};
-enum { N_NAME = 10, N_BYTES = 3 };   // the first three lose nothing
+static const char *const names[] = {
+    "llama3.json",  "behaviours.json", "deepseek_v3.json", "qwen2.json",       "llama2.json",
+    "mistral.json", "lower.json",      "unigram.json",     "spm_unused.model", "spm_unigram.model"};
+enum { N_NAME = 10, N_BYTES = 3 }; // the first three lose nothing
 
 static bt_tokenizer *open_one(size_t k)
 {

@@ -6,7 +6,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-    static const char text[] = "The e\xCC\x81  keeper's 12345 <s><|eot|> \xFF \xE6\x98\xA5\n\tWALK\xE2\x96\x81x";
+    static const char text[] =
+        "The e\xCC\x81  keeper's 12345 <s><|eot|> \xFF \xE6\x98\xA5\n\tWALK\xE2\x96\x81x";
     bt_tokenizer *t = NULL;
     int32_t ids[256];
     size_t n = 0, n_text;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What holds for every text: the way back, bytes that are no UTF-8, long words, special tokens,
- * streaming, memory that runs out, several threads. On the small tokenizers of test/golden/tokenizer. */
+ * streaming, memory that runs out, several threads. On the small tokenizers of
+ * test/golden/tokenizer. */
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/buf.h"
@@ -25,7 +26,8 @@ static bt_tokenizer *open_golden(const char *name)
     return t;
 }
 
-static size_t encode(const bt_tokenizer *t, const char *text, size_t len, unsigned flags, int32_t *ids)
+static size_t encode(const bt_tokenizer *t, const char *text, size_t len, unsigned flags,
+                     int32_t *ids)
 {
     size_t n = 0;
     assert_ok(bt_tokenizer_encode(t, text, len, flags, ids, ID_MAX, &n));
@@ -41,8 +43,10 @@ static void decode(const bt_tokenizer *t, const int32_t *ids, size_t n, bt_buf *
     bt_buf_clear(out);
     bt_detok_init(&d, t, BT_DETOK_SPECIAL | BT_DETOK_CONTINUE);
     for (size_t i = 0; i <= n; i++) {
-        if (i < n) assert_ok(bt_detok_push(&d, ids[i], &text, &len));
-        else assert_ok(bt_detok_flush(&d, &text, &len));
+        if (i < n)
+            assert_ok(bt_detok_push(&d, ids[i], &text, &len));
+        else
+            assert_ok(bt_detok_flush(&d, &text, &len));
         for (size_t k = 0, m; k < len; k += m) // whole code points only
             assert_true((m = bt_utf8_valid_len(text + k, len - k)) > 0);
         assert_ok(bt_buf_add(out, text, len));
@@ -64,8 +68,8 @@ static size_t random_text(test_rng *rng, char *out)
 static void decoding_undoes_encoding_for_byte_level_bpe(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama3.json", "o200k.json", "deepseek_v3.json", "deepseek_coder.json",
-                                        "behaviours.json"};
+    static const char *const names[] = {"llama3.json", "o200k.json", "deepseek_v3.json",
+                                        "deepseek_coder.json", "behaviours.json"};
     test_rng rng = {1};
     bt_buf out = {0};
     int32_t ids[ID_MAX];
@@ -93,7 +97,9 @@ static void any_bytes_go_through_byte_level_bpe(void **state)
     for (int i = 0; i < 3000; i++) {
         char text[64];
         size_t len = (size_t)test_range(&rng, 0, 64), at = 0, n_piece;
-        for (size_t k = 0; k < len; k++) text[k] = (char)(test_range(&rng, 0, 2) ? test_range(&rng, 0, 255) : test_range(&rng, 32, 122));
+        for (size_t k = 0; k < len; k++)
+            text[k] = (char)(test_range(&rng, 0, 2) ? test_range(&rng, 0, 255)
+                                                    : test_range(&rng, 32, 122));
         size_t n = encode(t, text, len, 0, ids);
         for (size_t k = 0; k < n; k++) {
             const char *piece = bt_tokenizer_piece(t, ids[k], &n_piece);
@@ -109,8 +115,9 @@ static void any_bytes_go_through_byte_level_bpe(void **state)
 static void malformed_utf8_becomes_replacement_characters_elsewhere(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama2.json", "mistral.json", "words.json", "lower.json", "unigram.json",
-                                        "unigram_bytes.json", "spm_bpe.model", "spm_unused.model", "spm_unigram.model"};
+    static const char *const names[] = {"llama2.json",   "mistral.json",     "words.json",
+                                        "lower.json",    "unigram.json",     "unigram_bytes.json",
+                                        "spm_bpe.model", "spm_unused.model", "spm_unigram.model"};
     test_rng rng = {3};
     int32_t ids[ID_MAX], same[ID_MAX];
     bt_buf out = {0};
@@ -122,7 +129,8 @@ static void malformed_utf8_becomes_replacement_characters_elsewhere(void **state
         for (int i = 0; i < 500; i++) {
             char text[48];
             for (size_t j = 0; j < sizeof text; j++) text[j] = (char)test_u64(&rng);
-            n = encode(t, text, (size_t)test_range(&rng, 0, sizeof text), BT_ENCODE_SPECIAL | BT_ENCODE_BOS, ids);
+            n = encode(t, text, (size_t)test_range(&rng, 0, sizeof text),
+                       BT_ENCODE_SPECIAL | BT_ENCODE_BOS, ids);
             decode(t, ids, n, &out);
         }
         bt_tokenizer_free(t);
@@ -133,8 +141,9 @@ static void malformed_utf8_becomes_replacement_characters_elsewhere(void **state
 static void user_text_never_becomes_a_special_token(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama3.json", "qwen2.json", "llama2.json", "mistral.json", "unigram.json",
-                                        "spm_bpe.model", "spm_unigram.model"};
+    static const char *const names[] = {"llama3.json",      "qwen2.json",   "llama2.json",
+                                        "mistral.json",     "unigram.json", "spm_bpe.model",
+                                        "spm_unigram.model"};
     int32_t ids[ID_MAX];
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         bt_tokenizer *t = open_golden(names[k]);
@@ -163,8 +172,9 @@ static double cpu_seconds(void)
 static void a_word_of_a_megabyte_takes_no_quadratic_time(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama3.json", "o200k.json", "deepseek_coder.json", "llama2.json", "spm_bpe.model",
-                                        "spm_raw.model", "unigram.json", "lower.json"};
+    static const char *const names[] = {"llama3.json",  "o200k.json",    "deepseek_coder.json",
+                                        "llama2.json",  "spm_bpe.model", "spm_raw.model",
+                                        "unigram.json", "lower.json"};
     static const char *const units[] = {"a", " ", "\n", "ab", "\xCC\x81", "\xE2\x96\x81"};
     enum { LEN = 1 << 20 };
     char *text = malloc(LEN);
@@ -193,7 +203,8 @@ static void too_little_room_says_how_much_is_needed(void **state)
     int32_t all[16], some[2];
     size_t n = 0, m = 0;
     assert_ok(bt_tokenizer_encode(t, "the walk, 12", 12, BT_ENCODE_BOS, all, 16, &n));
-    assert_fails(bt_tokenizer_encode(t, "the walk, 12", 12, BT_ENCODE_BOS, some, 2, &m), BT_LIMIT, "room for 2");
+    assert_fails(bt_tokenizer_encode(t, "the walk, 12", 12, BT_ENCODE_BOS, some, 2, &m), BT_LIMIT,
+                 "room for 2");
     assert_int_equal(m, n);
     assert_memory_equal(some, all, sizeof some);
     m = 0;
@@ -211,8 +222,10 @@ static void a_stream_never_shows_half_a_code_point(void **state)
     const char *text;
     size_t len;
     bt_detok_init(&d, t, 0);
-    static const unsigned char bytes[] = {0xF0, 0x9F, 0xA6, 0x99, 'x', 0xE2, 0x82, 'y', 0xFF, 0xE2, 0x82};
-    static const char *const want[] = {"", "", "", "\xF0\x9F\xA6\x99", "x", "", "", "\xEF\xBF\xBDy", "\xEF\xBF\xBD", "", ""};
+    static const unsigned char bytes[] = {0xF0, 0x9F, 0xA6, 0x99, 'x', 0xE2,
+                                          0x82, 'y',  0xFF, 0xE2, 0x82};
+    static const char *const want[] = {
+        "", "", "", "\xF0\x9F\xA6\x99", "x", "", "", "\xEF\xBF\xBDy", "\xEF\xBF\xBD", "", ""};
     for (size_t i = 0; i < sizeof bytes; i++) {
         int32_t id = bt_tokenizer_find(t, (const char[]){(char)bytes[i]}, 1);
         assert_ok(bt_detok_push(&d, id, &text, &len));
@@ -224,7 +237,8 @@ static void a_stream_never_shows_half_a_code_point(void **state)
     assert_ok(bt_detok_flush(&d, &text, &len));
     assert_string_equal(text, "");
     assert_fails(bt_detok_push(&d, -1, &text, &len), BT_INVALID, "token -1");
-    assert_fails(bt_detok_push(&d, bt_tokenizer_n_vocab(t), &text, &len), BT_INVALID, "must be from 0");
+    assert_fails(bt_detok_push(&d, bt_tokenizer_n_vocab(t), &text, &len), BT_INVALID,
+                 "must be from 0");
     bt_tokenizer_free(t);
 }
 
@@ -270,12 +284,15 @@ static void the_first_space_goes_unless_the_text_goes_on(void **state)
     bt_tokenizer_free(t);
 }
 
-/* Every allocation of opening and of encoding fails once: a status comes back, nothing leaks (ASan). */
+/* Every allocation of opening and of encoding fails once: a status comes back, nothing leaks
+ * (ASan). */
 static void running_out_of_memory_is_a_status(void **state)
 {
     (void)state;
-    static const char *const names[] = {"qwen2.json", "unigram.json", "spm_unused.model", "behaviours.json"};
-    static const char text[] = "The e\xCC\x81 keeper's 12  <|eot|>\xFF walk and and and the walk the walk the walk the walk";
+    static const char *const names[] = {"qwen2.json", "unigram.json", "spm_unused.model",
+                                        "behaviours.json"};
+    static const char text[] = "The e\xCC\x81 keeper's 12  <|eot|>\xFF walk and and and the walk "
+                               "the walk the walk the walk";
     int32_t ids[ID_MAX];
     size_t n;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
@@ -321,7 +338,8 @@ static void threads_may_share_a_tokenizer(void **state)
     (void)state;
     bt_tokenizer *t = open_golden("qwen2.json");
     pthread_t thread[4];
-    for (int i = 0; i < 4; i++) assert_int_equal(pthread_create(&thread[i], NULL, encode_often, t), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, encode_often, t), 0);
     for (int i = 0; i < 4; i++) {
         void *result = NULL;
         pthread_join(thread[i], &result);

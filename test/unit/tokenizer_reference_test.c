@@ -30,7 +30,8 @@ static json_t *read_json(const char *path)
     return doc;
 }
 
-static int encode_differs(const bt_tokenizer *t, bt_slice text, unsigned flags, const int32_t *want, size_t n_want)
+static int encode_differs(const bt_tokenizer *t, bt_slice text, unsigned flags, const int32_t *want,
+                          size_t n_want)
 {
     static int32_t ids[ID_MAX];
     size_t n = 0;
@@ -84,12 +85,14 @@ static void check_pairs(const bt_tokenizer *t, const char *inp_path, const char 
 /* What transformers.js calls cleaning up: spaces before punctuation and contractions go. */
 static void clean_up(const char *in, size_t len, bt_buf *out)
 {
-    static const char *const endings[] = {" .", " ?", " !", " ,", " n't", " 'm", " 's", " 've", " 're"};
+    static const char *const endings[] = {" .",  " ?",  " !",   " ,",  " n't",
+                                          " 'm", " 's", " 've", " 're"};
     bt_buf_clear(out);
     for (size_t i = 0; i < len; i++) {
         bool drop = false;
         for (size_t k = 0; k < sizeof endings / sizeof *endings; k++)
-            drop |= len - i >= strlen(endings[k]) && !memcmp(in + i, endings[k], strlen(endings[k]));
+            drop |=
+                len - i >= strlen(endings[k]) && !memcmp(in + i, endings[k], strlen(endings[k]));
         if (!drop) assert_ok(bt_buf_add(out, in + i, 1));
     }
 }
@@ -117,7 +120,8 @@ static int decode_differs(const bt_tokenizer *t, const int32_t *ids, size_t n, j
 }
 
 /* `except`: a case that this file cannot pass, or NULL. */
-static void check_js(const bt_tokenizer *t, const char *path, const char *family, const char *except)
+static void check_js(const bt_tokenizer *t, const char *path, const char *family,
+                     const char *except)
 {
     static int32_t want[ID_MAX];
     json_t *doc = read_json(path), *table = json_object_get(doc, family), *c;
@@ -131,7 +135,8 @@ static void check_js(const bt_tokenizer *t, const char *path, const char *family
         if (except && !strcmp(name, except)) continue;
         json_array_foreach(ids, i, id) want[i] = (int32_t)json_integer_value(id);
         bt_slice s = {json_string_value(text), json_string_length(text)};
-        n_bad += encode_differs(t, s, BT_ENCODE_BOS | BT_ENCODE_SPECIAL, want, json_array_size(ids));
+        n_bad +=
+            encode_differs(t, s, BT_ENCODE_BOS | BT_ENCODE_SPECIAL, want, json_array_size(ids));
         n_bad += decode_differs(t, want, json_array_size(ids), json_object_get(c, "decoded"));
     }
     json_decref(doc);
@@ -180,7 +185,8 @@ static void llama2_directory_equals_the_references(void **state)
     assert_true(bt_tokenizer_adds_bos(t));
     run_pairs(t, "llama-spm");
     /* this copy of the file spells piece 8655 with two plain spaces instead of two U+00A0 */
-    check_js(t, test_data("tokenizers/expected/transformers_js.json"), "llama2", "TEXT_WITH_ESCAPE_CHARACTERS_2");
+    check_js(t, test_data("tokenizers/expected/transformers_js.json"), "llama2",
+             "TEXT_WITH_ESCAPE_CHARACTERS_2");
     bt_tokenizer_free(t);
 }
 
@@ -228,11 +234,13 @@ static void gpt2_from_its_two_files_equals_the_references(void **state)
     bt_slice *piece = calloc(n, sizeof *piece), *merge = calloc(60000, sizeof *merge);
     const char *key;
     bt_vocab_spec spec = bt_vocab_spec_empty();
-    json_object_foreach(vocab, key, id) piece[json_integer_value(id)] = (bt_slice){key, strlen(key)};
+    json_object_foreach(vocab, key, id) piece[json_integer_value(id)] =
+        (bt_slice){key, strlen(key)};
     read_file(test_data("tokenizers/gpt2/merges.txt"), &merges);
     for (char *line = merges.data, *end; (end = strchr(line, '\n')); line = end + 1)
         if (line[0] != '#') merge[spec.n_merge++] = (bt_slice){line, (size_t)(end - line)};
-    spec.n_piece = (int32_t)n, spec.piece = piece, spec.merge = merge, spec.pre = "gpt-2", spec.eos = 50256;
+    spec.n_piece = (int32_t)n, spec.piece = piece, spec.merge = merge, spec.pre = "gpt-2",
+    spec.eos = 50256;
     bt_tokenizer *t = NULL;
     assert_ok(bt_tokenizer_new(&spec, &t));
     run_pairs(t, "gpt-2");
@@ -244,7 +252,8 @@ static void gpt2_from_its_two_files_equals_the_references(void **state)
     free(merge);
 }
 
-/* The samples show pieces: U+2581 for a space, and one more after a special token, which encoding adds. */
+/* The samples show pieces: U+2581 for a space, and one more after a special token, which encoding
+ * adds. */
 static void make_prompt(const bt_buf *shown, bool instruct, bt_buf *out)
 {
     static const char *const specials[] = {"<s>", "</s>", "[INST]", "[/INST]"};
@@ -252,7 +261,8 @@ static void make_prompt(const bt_buf *shown, bool instruct, bt_buf *out)
     for (size_t i = 0; i < shown->len;) {
         size_t n = 0;
         for (int k = 0; k < (instruct ? 4 : 2) && !n; k++)
-            if (!strncmp(shown->data + i, specials[k], strlen(specials[k]))) n = strlen(specials[k]);
+            if (!strncmp(shown->data + i, specials[k], strlen(specials[k])))
+                n = strlen(specials[k]);
         bool mark = !strncmp(shown->data + i, "\xE2\x96\x81", 3);
         assert_ok(mark ? bt_buf_text(out, " ") : bt_buf_add(out, shown->data + i, n ? n : 1));
         i += mark ? 3 : n ? n : 1;
@@ -277,12 +287,14 @@ static void mistral_samples_equal_their_ids(void **state)
         read_file(test_data(path), &shown);
         while (shown.len && shown.data[shown.len - 1] == '\n') shown.data[--shown.len] = 0;
         make_prompt(&shown, v == 1, &prompt);
-        snprintf(path, sizeof path, "tokenizers/mistral/samples/no_tools/tokens_%s.json", versions[v]);
+        snprintf(path, sizeof path, "tokenizers/mistral/samples/no_tools/tokens_%s.json",
+                 versions[v]);
         json_t *doc = read_json(test_data(path)), *ids = json_object_get(doc, "tokens"), *id;
         size_t i;
         json_array_foreach(ids, i, id) want[i] = (int32_t)json_integer_value(id);
         assert_true(i > 50);
-        assert_int_equal(encode_differs(t, (bt_slice){prompt.data, prompt.len}, BT_ENCODE_SPECIAL, want, i), 0);
+        assert_int_equal(
+            encode_differs(t, (bt_slice){prompt.data, prompt.len}, BT_ENCODE_SPECIAL, want, i), 0);
         json_decref(doc);
         bt_buf_done(&shown);
         bt_buf_done(&prompt);
@@ -309,8 +321,9 @@ static void check_prompts(const bt_tokenizer *t, const char *expected)
 static void small_models_encode_their_prompts(void **state)
 {
     (void)state;
-    static const char *const names[][2] = {{"models/llama2xs-tok512/hf", "models/llama2xs-tok512/expected.json"},
-                                           {"models/babyllama-tok105/tokenizer.model", "models/babyllama-tok105/expected.json"}};
+    static const char *const names[][2] = {
+        {"models/llama2xs-tok512/hf", "models/llama2xs-tok512/expected.json"},
+        {"models/babyllama-tok105/tokenizer.model", "models/babyllama-tok105/expected.json"}};
     for (int i = 0; i < 2; i++) {
         need_data(path, names[i][0]);
         bt_tokenizer *t = NULL;
@@ -320,7 +333,7 @@ static void small_models_encode_their_prompts(void **state)
     }
 }
 
-static double cpu_seconds(void)   // of this thread: others may use the machine too
+static double cpu_seconds(void) // of this thread: others may use the machine too
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -350,7 +363,8 @@ static double encode_mb_s(const bt_tokenizer *t, const char *path, int n_round)
 static void encoding_llama3_is_fast(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"text/tinystories_v1_train_part.txt", "text/wikitext2_valid.txt"};
+    static const char *const texts[] = {"text/tinystories_v1_train_part.txt",
+                                        "text/wikitext2_valid.txt"};
     need_data(path, "tokenizers/llama3/tokenizer.json");
     bt_tokenizer *t = NULL;
     double start = cpu_seconds();
