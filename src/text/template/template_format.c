@@ -92,7 +92,8 @@ static bt_status put_float(tout *o, const spec *s, double f, bool data)
     format[3] = s->type == '%' ? 'f' : s->type;
     if (isnan(f)) snprintf(digits, sizeof digits, s->type == 'F' || s->type == 'E' || s->type == 'G' ? "NAN" : "nan");
     else snprintf(digits, sizeof digits, format, precision, s->type == '%' ? m * 100 : m);
-    if (s->type == '%') strcat(digits, "%");
+    size_t n = strlen(digits);
+    if (s->type == '%' && n + 1 < sizeof digits) memcpy(digits + n, "%", 2);
     return put_number(o, s, digits, signbit(f) && !isnan(f), data);
 }
 

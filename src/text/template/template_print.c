@@ -12,8 +12,8 @@
 size_t bt_float_repr(double f, char out[32])
 {
     char e[32];
-    if (isnan(f)) return (size_t)sprintf(out, "nan");
-    if (isinf(f)) return (size_t)sprintf(out, f < 0 ? "-inf" : "inf");
+    if (isnan(f)) return (size_t)snprintf(out, 32, "nan");
+    if (isinf(f)) return (size_t)snprintf(out, 32, f < 0 ? "-inf" : "inf");
     int digits = 1;
     for (; digits <= 17; digits++) {
         snprintf(e, sizeof e, "%.*e", digits - 1, f);
