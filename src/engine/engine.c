@@ -189,7 +189,7 @@ static void finish(bt_engine *e, bt_request *r, bt_finish why)
         if (bt_detok_flush(r->detok, &rest, &len) == BT_OK)
             closing.text_len = bt_stop_push(r->stop, rest, len, may_end, text);
         if (r->stop->ended && !ended && why == BT_FINISH_LENGTH) closing.finish = BT_FINISH_STOP;
-        if (!r->stop->ended) closing.text_len += bt_stop_flush(r->stop, text + closing.text_len);
+        closing.text_len += bt_stop_flush(r->stop, text + closing.text_len);
     }
     bt_sched_remove(&e->sched, r);
     bt_request_end(r, &closing); // from here on r may be somebody else's

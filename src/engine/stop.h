@@ -34,5 +34,6 @@ typedef struct bt_stop {
  * [BT_STOP_OUT_MAX] and returns its length. */
 size_t bt_stop_push(bt_stop *stop, const char *text, size_t len, bool may_end, char *out);
 
-/* The stream is over: let out what is held. Returns the length, < BT_STOP_BYTES_MAX. */
+/* The stream is over: let out what is held (nothing, where a stop text ended it). Returns the length,
+ * < BT_STOP_BYTES_MAX. */
 size_t bt_stop_flush(bt_stop *stop, char *out);

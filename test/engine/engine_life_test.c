@@ -530,6 +530,33 @@ static void every_prompt_position_is_shown_once_and_in_order(void **state)
     bt_engine_close(engine);
 }
 
+static void a_prompt_preempted_half_way_is_shown_once_all_the_same(void **state)
+{
+    (void)state;
+    static watch seen;
+    static fake_job job[2];
+    fake_runner fake = {0};
+    bt_engine_config c = {.n_ctx = 200, .n_kv_token = 208, .page_len = 16, .n_chunk = 2};
+    bt_engine *engine = open_or_fail(&c, &fake);
+    job[0].params = params_of(40, 120); // grows while the other one's prompt is read in pieces of 2
+    job[1].params = params_of(150, 3);
+    job[1].params.logits_fn = watch_logits;
+    job[1].params.logits_all = true;
+    job[1].params.logits_ctx = &seen;
+    for (int i = 0; i < 2; i++) assert_ok(bt_engine_submit(engine, &job[i].params, &job[i].request));
+    int32_t n_shown = 0;
+    while (stats_of(engine).n_preempted == 0) {
+        step(engine);
+        for (int i = 0; i < 2; i++) fake_job_read(&job[i]);
+        n_shown = seen.n;
+    }
+    assert_true(n_shown > 0 && n_shown < 150);
+    fake_run(engine, job, 2);
+    assert_int_equal(seen.n, 150);
+    assert_int_equal(job[1].n, 3);
+    bt_engine_close(engine);
+}
+
 /* ---- memory ---- */
 
 static void every_failing_allocation_leaves_nothing_behind(void **state)
@@ -618,6 +645,7 @@ int main(void)
         cmocka_unit_test(a_failing_device_ends_what_runs_and_the_engine_goes_on),
         cmocka_unit_test(end_tokens_are_obeyed_forbidden_or_put_off),
         cmocka_unit_test(every_prompt_position_is_shown_once_and_in_order),
+        cmocka_unit_test(a_prompt_preempted_half_way_is_shown_once_all_the_same),
         cmocka_unit_test(every_failing_allocation_leaves_nothing_behind),
         cmocka_unit_test(memory_taken_is_memory_predicted),
         cmocka_unit_test(a_batch_is_filled_with_all_that_decode_and_pieces_of_prompts),

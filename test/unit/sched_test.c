@@ -201,6 +201,33 @@ static void a_prompt_takes_what_room_there_is_before_anyone_is_preempted(void **
     bt_sched_done(&s);
 }
 
+static void rows_of_logits_are_shared_and_everyone_gets_one(void **state)
+{
+    (void)state;
+    bt_sched s;
+    bt_sched_config c = config_of(20, 4, 200, 40);
+    c.limits.n_out_max = 4 + 10;
+    bt_request r[4];
+    assert_ok(bt_sched_init(&s, &c));
+    for (int i = 0; i < 4; i++) {
+        add(&s, &r[i], i, 50, 5);
+        r[i].params.logits_all = i < 3;
+    }
+    step(&s);
+    assert_int_equal(r[0].n_take, 11); // its own row and the ten to spare
+    assert_int_equal(r[1].n_take, 1);
+    assert_int_equal(r[2].n_take, 1);
+    assert_int_equal(r[3].n_take, 40); // wants no rows yet
+    assert_int_equal(s.batch.n_out, 13);
+    r[0].n_read = 11;
+    r[0].n_done = 0; // as after a preemption: what was shown needs no rows again
+    step(&s);
+    assert_int_equal(r[0].n_take, 22);
+    assert_int_equal(r[0].n_out, 11);
+    assert_int_equal(r[3].n_out, 1);
+    bt_sched_done(&s);
+}
+
 static void nothing_to_do_is_an_empty_batch(void **state)
 {
     (void)state;
@@ -230,6 +257,7 @@ int main(void)
         cmocka_unit_test(whoever_is_not_read_gives_way_before_all_others),
         cmocka_unit_test(nobody_overtakes_a_large_request_that_waits_for_pages),
         cmocka_unit_test(a_prompt_takes_what_room_there_is_before_anyone_is_preempted),
+        cmocka_unit_test(rows_of_logits_are_shared_and_everyone_gets_one),
         cmocka_unit_test(nothing_to_do_is_an_empty_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
