@@ -54,8 +54,8 @@ static unsigned detect(void)
         unsigned a1 = 0, b1, c1, d1;
         flags |= BT_CPU_AVX512;
         if (c & bit_AVX512VNNI) flags |= BT_CPU_VNNI;
-        if (__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 & bit_AVX512BF16)) flags |= BT_CPU_BF16;
-        const unsigned amx = bit_AMX_TILE | bit_AMX_INT8 | bit_AMX_BF16;
+        if (__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 & 1u << 5 /* AVX512_BF16 */)) flags |= BT_CPU_BF16;
+        const unsigned amx = 1u << 24 | 1u << 25 | 1u << 22;   // TILE, INT8, BF16: clang 14 names none of them
         if ((d & amx) == amx && (xcr0 & 0x60000) == 0x60000 && amx_permitted()) flags |= BT_CPU_AMX;
     }
     return flags;
