@@ -154,9 +154,16 @@ static bool ring_has_room(const bt_ring *ring)
     return ring->n + 2 <= BT_RING_EVENTS && ring->n_text + 2 * BT_STOP_OUT_MAX <= BT_RING_TEXT;
 }
 
+/* Room for many tokens: worth computing everything anew. Coming back for each event that a slow user
+ * takes would cost a whole prompt a token. */
+static bool ring_is_drained(const bt_ring *ring)
+{
+    return ring->n <= BT_RING_EVENTS / 2 && ring->n_text <= BT_RING_TEXT / 2;
+}
+
 static void note_wishes(bt_request *r)
 {
-    r->paused = !ring_has_room(r->ring);
+    r->paused = !ring_has_room(r->ring) || (r->must_drain && !ring_is_drained(r->ring));
     r->doomed = r->cancel_asked;
 }
 

@@ -50,8 +50,9 @@ struct bt_request {
     int32_t seq;                   // of bt_pages; -1 while it waits
     int32_t n_take;                // tokens in this step's batch
     int32_t first_out, n_out;      // rows of this step's logits
-    bool paused;                   // as of the step's beginning: the ring has no room
+    bool paused;                   // as of the step's beginning: its user has to read first
     bool doomed;                   // as of the step's beginning: cancelled
+    bool must_drain;               // lost its pages unread: stays paused until half the ring is read
     bt_detok *detok;               // NULL without a tokenizer
     bt_stop *stop;                 // NULL without a tokenizer
 

@@ -126,6 +126,7 @@ static void preempt(bt_sched *s, bt_request *r)
     release_pages(s, r);
     drop(s->running, &s->n_running, r);
     r->n_done = r->n_take = 0;
+    r->must_drain = r->paused;
     s->n_preempted++;
     bt_sched_add(s, r);
 }
@@ -187,6 +188,7 @@ static void admit(bt_sched *s)
         (void)st;
         drop(s->waiting, &s->n_waiting, r);
         r->state = BT_REQUEST_RUNNING;
+        r->must_drain = false;
         s->running[s->n_running++] = r;
     }
 }

@@ -338,6 +338,34 @@ static void an_unread_request_can_be_cancelled_and_freed(void **state)
     bt_engine_close(engine);
 }
 
+/* Two that share one place and are read slowly take turns, but not for every token. */
+static void slow_readers_take_long_turns(void **state)
+{
+    (void)state;
+    fake_runner fake = {0};
+    bt_engine *engine = open_or_fail(&(bt_engine_config){.n_ctx = 512, .n_seq_max = 1}, &fake);
+    bt_request *r[2] = {submit(engine, params_of(100, 300)), submit(engine, params_of(100, 300))};
+    int32_t n_token[2] = {0}, n_open = 2;
+    for (int i = 0; n_open > 0; i++) {
+        assert_true(i < 4000);
+        step(engine);
+        for (int k = 0; i % 3 == 0 && k < 2; k++) {
+            bt_event e;
+            if (!r[k] || bt_request_next(r[k], &e)) continue;
+            n_token[k] += e.id >= 0;
+            if (e.finish == BT_FINISH_NONE) continue;
+            bt_request_free(r[k]);
+            r[k] = NULL;
+            n_open--;
+        }
+    }
+    assert_int_equal(n_token[0], 300);
+    assert_int_equal(n_token[1], 300);
+    uint64_t n_preempted = stats_of(engine).n_preempted;
+    assert_true(n_preempted > 2 && n_preempted < 40);
+    bt_engine_close(engine);
+}
+
 /* ---- order ---- */
 
 static void larger_priority_runs_first_and_equals_as_they_came(void **state)
@@ -638,6 +666,7 @@ int main(void)
         cmocka_unit_test(closing_an_engine_frees_the_requests_in_it),
         cmocka_unit_test(an_unread_request_pauses_and_stalls_nobody),
         cmocka_unit_test(an_unread_request_can_be_cancelled_and_freed),
+        cmocka_unit_test(slow_readers_take_long_turns),
         cmocka_unit_test(larger_priority_runs_first_and_equals_as_they_came),
         cmocka_unit_test(the_oldest_always_progresses),
         cmocka_unit_test(the_ends_of_a_request_are_told_apart),
