@@ -95,18 +95,21 @@ static bt_status put_clean(bt_buf *out, const char *text)
     return BT_OK;
 }
 
-static bt_status text_rope(const bt_rope *rope, bt_buf *out)
+static bt_status text_rope(const bt_model_file *f, bt_buf *out)
 {
+    const bt_rope *rope = &f->hp.rope;
     BT_TRY(bt_buf_format(out, "rope              base %g, %d of each head, %s pairs, scaling %s",
                          rope->base, rope->d_rot, rope_kind(rope), bt_rope_scaling_name(rope->scaling)));
     if (rope->scaling != BT_ROPE_SCALE_NONE) BT_TRY(bt_buf_format(out, " x %g", rope->factor));
     if (rope->scaling == BT_ROPE_SCALE_LLAMA3 || rope->scaling == BT_ROPE_SCALE_YARN)
         BT_TRY(bt_buf_format(out, " from %d", rope->n_ctx_orig));
-    return bt_buf_text(out, "\n");
+    return bt_buf_text(out, bt_model_file_find(f, "rope_freqs.weight") ? ", factors in rope_freqs.weight\n"
+                                                                       : "\n");
 }
 
-static bt_status text_hparams(const bt_hparams *hp, bt_buf *out)
+static bt_status text_hparams(const bt_model_file *f, bt_buf *out)
 {
+    const bt_hparams *hp = &f->hp;
     BT_TRY(bt_buf_format(out, "architecture      %s\n", bt_family_name(hp->family)));
     BT_TRY(bt_buf_format(out, "layers            %d\n", hp->n_layer));
     BT_TRY(bt_buf_format(out, "width             %d, feed-forward %d\n", hp->d_model, hp->d_ff));
@@ -115,7 +118,7 @@ static bt_status text_hparams(const bt_hparams *hp, bt_buf *out)
     BT_TRY(bt_buf_format(out, "vocabulary        %d%s\n", hp->n_vocab, hp->tie_embeddings ? ", tied" : ""));
     BT_TRY(bt_buf_format(out, "context           %d tokens in training\n", hp->n_ctx_train));
     BT_TRY(bt_buf_format(out, "norm epsilon      %g\n", (double)hp->rms_eps));
-    BT_TRY(text_rope(&hp->rope, out));
+    BT_TRY(text_rope(f, out));
     if (hp->window)
         BT_TRY(bt_buf_format(out, "sliding window    %d tokens, in %d of %d layers\n", hp->window,
                              n_window_layer(hp), hp->n_layer));
@@ -205,7 +208,7 @@ static bt_status report_text(const bt_model_file *f, bt_buf *out)
         BT_TRY(put_clean(out, f->problem));
         BT_TRY(bt_buf_text(out, "\n"));
     }
-    if (f->has_hp) BT_TRY(text_hparams(&f->hp, out));
+    if (f->has_hp) BT_TRY(text_hparams(f, out));
     BT_TRY(text_tokenizer(f, out));
     BT_TRY(text_totals(&t, out));
     if (f->has_hp) BT_TRY(text_memory(&f->hp, &t, out));
@@ -232,18 +235,21 @@ static const char *json_bool(bool b)
     return b ? "true" : "false";
 }
 
-static bt_status json_rope(const bt_rope *rope, bt_buf *out)
+static bt_status json_rope(const bt_model_file *f, bt_buf *out)
 {
+    const bt_rope *rope = &f->hp.rope;
     BT_TRY(bt_buf_format(out, "\"rope\": {\"pairs\": \"%s\", \"d_rot\": %d, \"scaling\": \"%s\", ",
                          rope_kind(rope), rope->d_rot, bt_rope_scaling_name(rope->scaling)));
     BT_TRY(json_f64(out, "base", rope->base));
     BT_TRY(bt_buf_text(out, ", "));
     BT_TRY(json_f64(out, "factor", rope->factor));
-    return bt_buf_format(out, ", \"n_ctx_orig\": %d}", rope->n_ctx_orig);
+    return bt_buf_format(out, ", \"n_ctx_orig\": %d, \"factor_tensor\": %s}", rope->n_ctx_orig,
+                         json_bool(bt_model_file_find(f, "rope_freqs.weight")));
 }
 
-static bt_status json_hparams(const bt_hparams *hp, bt_buf *out)
+static bt_status json_hparams(const bt_model_file *f, bt_buf *out)
 {
+    const bt_hparams *hp = &f->hp;
     BT_TRY(bt_buf_format(
         out,
         "\"hparams\": {\"family\": \"%s\", \"n_layer\": %d, \"n_head\": %d, \"n_kv\": %d, "
@@ -253,7 +259,7 @@ static bt_status json_hparams(const bt_hparams *hp, bt_buf *out)
     BT_TRY(bt_buf_text(out, "\"rms_eps\": "));
     BT_TRY(bt_json_put_f32(out, hp->rms_eps));
     BT_TRY(bt_buf_text(out, ", "));
-    BT_TRY(json_rope(&hp->rope, out));
+    BT_TRY(json_rope(f, out));
     return bt_buf_format(
         out,
         ", \"window\": %d, \"n_window_layer\": %d, \"tie_embeddings\": %s, \"qkv_bias\": %s, "
@@ -326,7 +332,7 @@ static bt_status report_json(const bt_model_file *f, bt_buf *out)
     BT_TRY(bt_buf_text(out, ", "));
     BT_TRY(json_text(out, "problem", f->problem));
     BT_TRY(bt_buf_text(out, ", "));
-    BT_TRY(f->has_hp ? json_hparams(&f->hp, out) : bt_buf_text(out, "\"hparams\": null"));
+    BT_TRY(f->has_hp ? json_hparams(f, out) : bt_buf_text(out, "\"hparams\": null"));
     BT_TRY(bt_buf_text(out, ", "));
     BT_TRY(json_tokenizer(f, out));
     BT_TRY(bt_buf_text(out, ", "));
