@@ -245,6 +245,9 @@ def main():
         count = collections.Counter(r.outcome for r in found)
         print("  %s: %d passed, %d failed, %d skipped in %.0f s" % (
             phase, count["passed"], count["failed"], count["skipped"], time.monotonic() - start), flush=True)
+        for r in found:
+            if r.outcome == "failed":
+                print("  FAILED " + r.name, flush=True)
     report(results)
     count = collections.Counter(r.outcome for r in results)
     print("\ntook %.0f s" % (time.monotonic() - begin))
