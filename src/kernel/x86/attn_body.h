@@ -71,7 +71,7 @@ VF_INLINE void score_rows(bt_dtype t, const int n_row, const attn_row *row, cons
 }
 
 /* Turn a row's scores for positions lo..hi-1 of the block into weights, in place. */
-static void weigh_row(attn_row *row, int64_t lo, int64_t hi, float *s, float *ret_shrink)
+VF_INLINE void weigh_row(attn_row *row, int64_t lo, int64_t hi, float *s, float *ret_shrink)
 {
     vf x[NV];
     for (int i = 0; i < NV; i++) x[i] = vf_keep(vf_load(s + i * W), lo - i * W, hi - i * W, -INFINITY);
@@ -108,6 +108,7 @@ VF_INLINE void add_columns(bt_dtype t, const int n_row, const int n_vec, const a
             acc[r][c] = vf_mul(whole ? vf_load(at) : vf_load_n(at, b->d_head - col), vf_set(w->shrink[r]));
         }
     const char *v = b->v + (lo * b->d_head + col) * size_of(t);
+#pragma GCC unroll 1   // unrolled, the broadcasts of p would leave the loop over columns and spill
     for (int64_t j = lo; j < hi; j++, v += b->d_head * size_of(t)) {
         vf value[4];
 #pragma GCC unroll 4
@@ -149,6 +150,7 @@ VF_INLINE void pass_block(bt_dtype t, const int n_row, attn_row *row, const attn
     score_rows(t, n_row, row, b, scale, w.p);
     for (int r = 0; r < n_row; r++) all_whole &= row[r].first <= p0 && row[r].last >= p0 + BLOCK - 1;
     if (all_whole) {
+#pragma GCC unroll 8
         for (int r = 0; r < n_row; r++) weigh_row(&row[r], 0, BLOCK, w.p[r], &w.shrink[r]);
         add_values(t, n_row, row, b, &w, 0, BLOCK);
         return;
@@ -211,6 +213,20 @@ static void end_row(const bt_attn_args *a, const attn_row *row)
     for (int64_t i = 0; i < a->pool.d_head; i++) row->out[i] /= part[0];
 }
 
+/* Ask for the part of the next page that lies where this block lies in its own: keys are read in strides
+ * that the hardware does not foresee, and pages in an order that only the table knows. */
+VF_INLINE void prefetch_next(const bt_kv_pool *pool, const int32_t *pages, int64_t kv, int64_t p0, int64_t last)
+{
+    int64_t next = p0 / pool->page_len + 1, part = BLOCK * pool->d_head * size_of(pool->dtype);
+    if (next * pool->page_len > last) return;
+    int64_t at = ((int64_t)pages[next] * pool->n_kv + kv) * (pool->page_len / BLOCK) + p0 % pool->page_len / BLOCK;
+    const char *k = (const char *)pool->k + at * part, *v = (const char *)pool->v + at * part;
+    for (int64_t i = 0; i < part; i += 64) {
+        _mm_prefetch(k + i, _MM_HINT_T0);
+        _mm_prefetch(v + i, _MM_HINT_T0);
+    }
+}
+
 static void attend_tile(const bt_attn_args *a, const int32_t *pages, int64_t kv, int n_row, attn_row *row)
 {
     static pass_fn *const pass[3][ROWS_MAX] = {PASS_ROW(f32), PASS_ROW(f16), PASS_ROW(bf16)};
@@ -228,6 +244,7 @@ static void attend_tile(const bt_attn_args *a, const int32_t *pages, int64_t kv,
         int64_t slot = (int64_t)pages[p0 / pool->page_len] * pool->page_len + p0 % pool->page_len;
         b.k = (const char *)pool->k + bt_k_at(pool, slot, kv) * size_of(pool->dtype);
         b.v = (const char *)pool->v + bt_v_at(pool, slot, kv) * size_of(pool->dtype);
+        prefetch_next(pool, pages, kv, p0, last);
         pass[pool->dtype][n_row - 1](row, &b, p0, a->scale);
     }
     for (int r = 0; r < n_row; r++) end_row(a, &row[r]);
