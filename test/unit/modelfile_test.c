@@ -364,6 +364,7 @@ static void other_real_files_open_as_they_should(void **state)
     need_data(tiny, "models/llama-2-tiny-random/llama-2-tiny-random.gguf");
     need_data(gpt2, "tokenizers/gguf-vocab/ggml-vocab-gpt-2.gguf");
     need_data(spm, "tokenizers/gguf-vocab/ggml-vocab-llama-spm.gguf");
+    need_data(deepseek, "tokenizers/gguf-vocab/ggml-vocab-deepseek-llm.gguf");
     need_data(bare, "models/babyllama-tok105/tokenizer.model");
     bt_model_file *file;
     assert_ok(bt_model_file_open(baby, BT_USE_COMPUTE, &file));
@@ -372,9 +373,9 @@ static void other_real_files_open_as_they_should(void **state)
     assert_ok(bt_model_file_open(tiny, BT_USE_COMPUTE, &file));
     assert_string_equal(bt_model_file_name(file), "LLaMA v2");
     bt_model_file_close(file);
-    const char *vocab[] = {gpt2, spm, bare};
-    static const int32_t n[] = {50257, 32000, 105};
-    for (int i = 0; i < 3; i++) {
+    const char *vocab[] = {gpt2, spm, deepseek, bare};
+    static const int32_t n[] = {50257, 32000, 102400, 105};
+    for (int i = 0; i < 4; i++) {
         assert_ok(bt_model_file_open(vocab[i], BT_USE_TOKENIZER, &file));
         assert_int_equal(bt_tokenizer_n_vocab(bt_model_file_tokenizer(file)), n[i]);
         bt_model_file_close(file);
