@@ -109,7 +109,7 @@ typedef struct bt_gather_args {
 
 /* ---- swiglu: out[t][j] = silu(gate[t][j]) * up[t][j]; item = 64 columns of one row -------------
  * Items count row by row: item = t * ceil(d / 64) + j / 64. silu(x) = x / (1 + exp(-x));
- * below -85 it may be 0. */
+ * Below -85 it may be 0. */
 typedef struct bt_swiglu_args {
     const float *gate_up;    // [n_tok, 2 * d]: gate in [0, d), up in [d, 2d)
     float *out;              // [n_tok, d]

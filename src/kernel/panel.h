@@ -61,4 +61,5 @@ typedef struct bt_panel_block {
 void bt_panel_open(bt_dtype dtype, const void *panel, int64_t block, bt_panel_block *out);
 
 /* Pack 16 rows or fewer (the rest are zeros) into one panel. */
-void bt_panel_pack(bt_dtype dtype, const void *rows, int64_t row_bytes, int n_row, int64_t n_col, void *panel);
+void bt_panel_pack(bt_dtype dtype, const void *rows, int64_t row_bytes, int n_row, int64_t n_col,
+                   void *panel);

@@ -79,7 +79,10 @@ void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level)
 #endif
 }
 
-const char *bt_slot_name(bt_slot slot) { return (unsigned)slot < BT_SLOT_COUNT ? slot_names[slot] : "unknown"; }
+const char *bt_slot_name(bt_slot slot)
+{
+    return (unsigned)slot < BT_SLOT_COUNT ? slot_names[slot] : "unknown";
+}
 
 bt_slot bt_gemm_slot(bt_dtype weight)
 {
@@ -90,8 +93,9 @@ bt_slot bt_gemm_slot(bt_dtype weight)
 bool bt_gemm_takes_act(bt_dtype weight) { return weight >= BT_Q8_0 && weight <= BT_Q6_K; }
 
 /* bt_gemm_slot counts on both lists having the weight types in one order. */
-#define SAME_ORDER(lower, upper)                                                                   \
-    _Static_assert((int)BT_SLOT_gemm_##lower - (int)BT_SLOT_gemm_f32 == (int)BT_##upper - (int)BT_F32, #lower);
+#define SAME_ORDER(lower, upper)                                                                             \
+    _Static_assert((int)BT_SLOT_gemm_##lower - (int)BT_SLOT_gemm_f32 == (int)BT_##upper - (int)BT_F32,       \
+                   #lower);
 SAME_ORDER(f16, F16)
 SAME_ORDER(bf16, BF16)
 SAME_ORDER(q8_0, Q8_0)

@@ -26,12 +26,18 @@ static uint16_t random_half(test_rng *rng, double lo, double hi)
 /* A block with codes at the ends of their range, or anywhere. */
 static void random_block(test_rng *rng, bt_dtype dtype, uint8_t *block)
 {
-    int bits = dtype == BT_Q8_0 ? 8 : dtype == BT_Q6_K ? 6 : dtype == BT_Q4_0 || dtype == BT_Q4_1 || dtype == BT_Q4_K ? 4 : 5;
+    int bits = dtype == BT_Q8_0                                           ? 8
+               : dtype == BT_Q6_K                                         ? 6
+               : dtype == BT_Q4_0 || dtype == BT_Q4_1 || dtype == BT_Q4_K ? 4
+                                                                          : 5;
     bt_codes c = {.d = random_half(rng, -2, 2), .m = random_half(rng, -2, 2)};
     int kind = (int)test_range(rng, 0, 3);
     for (int i = 0; i < BT_CODES_MAX; i++) {
         int top = (1 << bits) - 1;
-        c.q[i] = (uint8_t)(kind == 0 ? top : kind == 1 ? 0 : kind == 2 ? test_range(rng, 0, 1) * top : test_range(rng, 0, top));
+        c.q[i] = (uint8_t)(kind == 0   ? top
+                           : kind == 1 ? 0
+                           : kind == 2 ? test_range(rng, 0, 1) * top
+                                       : test_range(rng, 0, top));
     }
     for (int i = 0; i < 16; i++)
         c.scale[i] = (int8_t)(dtype == BT_Q6_K ? test_range(rng, -128, 127) : test_range(rng, 0, 63));
@@ -47,7 +53,8 @@ static void fill_weights(test_rng *rng, gemm_data *g, gemm_fill fill)
         uint8_t *row = g->rows.data + n * row_bytes;
         fill_normal(rng, x, g->n_col, 1);
         if (block > 1 && (fill == FILL_EXTREME || n % 2))
-            for (int64_t i = 0; i < g->n_col; i += block, row += bt_dtype_block_bytes(g->dtype)) random_block(rng, g->dtype, row);
+            for (int64_t i = 0; i < g->n_col; i += block, row += bt_dtype_block_bytes(g->dtype))
+                random_block(rng, g->dtype, row);
         else
             bt_quant_row(g->dtype, x, g->n_col, row);
         bt_dequant_row(g->dtype, g->rows.data + n * row_bytes, g->n_col, x);
@@ -63,18 +70,23 @@ static void fill_activations(test_rng *rng, gemm_data *g, gemm_fill fill)
     for (int64_t m = 0; m < g->n_m; m++)
         for (int64_t k = 0; k < g->n_col; k++) {
             float *x = &a[m * g->a_stride + k];
-            if (fill == FILL_EXTREME) *x = m % 2 ? (test_range(rng, 0, 1) ? 1.0f : -1.0f) : m % 4 ? 1.0f : -1.0f;
+            if (fill == FILL_EXTREME)
+                *x = m % 2 ? (test_range(rng, 0, 1) ? 1.0f : -1.0f) : m % 4 ? 1.0f : -1.0f;
             if (fill == FILL_POISON && test_range(rng, 0, g->n_col) == 0)
                 *x = test_range(rng, 0, 1) ? NAN : test_range(rng, 0, 1) ? INFINITY : -INFINITY;
         }
-    bt_act_quant_args qa = {a, {(int8_t *)g->q.data, (float *)g->scale.data, (int16_t *)g->sum.data}, g->n_col,
-                            g->n_block, g->a_stride};
+    bt_act_quant_args qa = {a,
+                            {(int8_t *)g->q.data, (float *)g->scale.data, (int16_t *)g->sum.data},
+                            g->n_col,
+                            g->n_block,
+                            g->a_stride};
     bt_kernel_table ref;
     bt_kernel_table_init(&ref, BT_CPU_LEVEL_REF);
     ref.fn[BT_SLOT_act_quant](&qa, 0, g->n_m);
 }
 
-static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_row, int64_t n_col, gemm_fill fill)
+static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_row, int64_t n_col,
+                          gemm_fill fill)
 {
     gemm_data g = {.dtype = dtype, .n_m = n_m, .n_row = n_row, .n_col = n_col};
     g.n_block = bt_div_up(n_col, 32);
@@ -106,7 +118,8 @@ static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_
 
 static void gemm_free(gemm_data *g)
 {
-    guarded *all[] = {&g->rows, &g->panels, &g->a, &g->q, &g->scale, &g->sum, &g->bias, &g->residual, &g->out};
+    guarded *all[] = {&g->rows, &g->panels, &g->a,        &g->q,  &g->scale,
+                      &g->sum,  &g->bias,   &g->residual, &g->out};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) guarded_free(all[i]);
     free(g->weights);
     free(g->size);
@@ -163,7 +176,8 @@ static void check_gaps(const gemm_data *g)
     for (int64_t m = 0; m + 1 < g->n_m; m++)
         for (int64_t i = m * g->out_stride + g->n_row; i < (m + 1) * g->out_stride; i++)
             for (int b = 0; b < 4; b++)
-                if (g->out.data[i * 4 + b] != SENTINEL) check_fail("wrote between rows %ld and %ld", (long)m, (long)m + 1);
+                if (g->out.data[i * 4 + b] != SENTINEL)
+                    check_fail("wrote between rows %ld and %ld", (long)m, (long)m + 1);
 }
 
 /* Output bits of row m alone: the same arguments cut down to one row. */
@@ -190,7 +204,8 @@ static void check_gemm_version(test_rng *rng, gemm_data *g, int extras, bt_range
     check_gaps(g);
     for (int64_t m = 0; m < g->n_m; m++)
         for (int64_t n = 0; n < g->n_row; n++)
-            check_close("out", m * g->n_row + n, out[m * g->out_stride + n], want[m * g->n_row + n], gemm_limit(g, m, n));
+            check_close("out", m * g->n_row + n, out[m * g->out_stride + n], want[m * g->n_row + n],
+                        gemm_limit(g, m, n));
     memcpy(first, out, g->out.size);
     memset(g->out.data, SENTINEL, g->out.size);
     if (extras == 3) {                              // in place: residual and out are one array
@@ -230,7 +245,8 @@ static bt_range_fn version_of(bt_slot slot, int level)
 static void case_gemm(bt_slot slot)
 {
     bt_dtype dtype = (bt_dtype)(BT_F32 + (int)slot - (int)BT_SLOT_gemm_f32);
-    static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67}, ns[] = {16, 1, 17, 100, 48, 15, 65, 33, 49};
+    static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67},
+                         ns[] = {16, 1, 17, 100, 48, 15, 65, 33, 49};
     static const int64_t float_ks[] = {1, 33, 2, 97, 31, 193, 192, 384, 3, 771};
     static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056}, k_ks[] = {256, 768, 512, 2304};
     for (int i = 0; i < 30; i++) {
@@ -242,7 +258,8 @@ static void case_gemm(bt_slot slot)
         int extras = i % 4;
         test_rng rng = {now.seed = 1000 + (uint64_t)i};
         gemm_data g = gemm_new(&rng, dtype, m, n, k, fill);
-        snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld fill %d extras %d", (long)m, (long)n, (long)k, fill, extras);
+        snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld fill %d extras %d", (long)m, (long)n,
+                 (long)k, fill, extras);
         double *want = malloc((size_t)(m * n) * sizeof *want);
         FOR_VERSIONS(slot, fn) {
             if (level_ == BT_CPU_LEVEL_REF) {
@@ -271,7 +288,8 @@ static void case_pack(bt_slot slot)
         test_rng rng = {now.seed = (uint64_t)d};
         gemm_data g = gemm_new(&rng, dtype, 1, n_row, n_col, FILL_EXTREME);
         guarded packed = guarded_new(g.panels.size);
-        snprintf(now.shape, sizeof now.shape, "%s [%ld, %ld]", bt_dtype_name(dtype), (long)n_row, (long)n_col);
+        snprintf(now.shape, sizeof now.shape, "%s [%ld, %ld]", bt_dtype_name(dtype), (long)n_row,
+                 (long)n_col);
         bt_pack_args args = {g.rows.data, packed.data, n_row, n_col, bt_row_bytes(dtype, n_col), dtype};
         FOR_VERSIONS(slot, fn) {
             run_pieces(&rng, fn, &args, g.n_panel);
@@ -283,9 +301,11 @@ static void case_pack(bt_slot slot)
         for (int64_t i = 0; bt_gemm_takes_act(dtype) && i < n_row * n_col; i++) {
             bt_panel_block b;
             int64_t row = i / n_col, col = i % n_col, c = col % 32;
-            if (c == 0) bt_panel_open(dtype, g.panels.data + row / 16 * bt_panel_bytes(dtype, n_col), col / 32, &b);
+            if (c == 0)
+                bt_panel_open(dtype, g.panels.data + row / 16 * bt_panel_bytes(dtype, n_col), col / 32, &b);
             double got = b.d[c / 16][row % 16] * (b.q[row % 16][c] - bt_panel_offset(dtype)) + b.m[row % 16];
-            check_close("weight", i, (float)got, g.weights[i], 1e-6 * fabs(b.d[c / 16][row % 16] * 256) + 1e-6 * fabs(b.m[row % 16]));
+            check_close("weight", i, (float)got, g.weights[i],
+                        1e-6 * fabs(b.d[c / 16][row % 16] * 256) + 1e-6 * fabs(b.m[row % 16]));
         }
         guarded_free(&packed);
         gemm_free(&g);
@@ -299,7 +319,8 @@ static void bench_gemm(bt_slot slot)
     static const int64_t ms[] = {1, 2, 4, 8, 32, 128, 512};
     int64_t n_block = n_col / 32, bytes = bt_panels_bytes(dtype, n_row, n_col);
     int64_t copies = bt_max_i64(1, (64 << 20) / bytes);    // more than the caches hold
-    uint8_t *panels = aligned_alloc(64, (size_t)(bytes * copies));
+    uint8_t *panels;
+    assert_ok(bt_alloc((void **)&panels, (size_t)(bytes * copies), BT_MEM_WEIGHTS));
     for (int64_t i = 0; i < bytes * copies; i++) panels[i] = 0x11;
     float *a = aligned_alloc(64, 512 * 2048 * 4), *out = aligned_alloc(64, 512 * 8192 * 4);
     int8_t *q = aligned_alloc(64, 512 * 2048);
@@ -317,12 +338,12 @@ static void bench_gemm(bt_slot slot)
             bt_gemm_args args = {.a = a, .act = {q, scale, sum}, .panels = panels, .out = y, .n_m = ms[i],
                                  .n_row = rows, .n_col = n_col, .a_stride = n_col, .out_stride = rows};
             snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld", (long)ms[i], (long)rows, (long)n_col);
-            bench_print(fn, &args, rows / 16, (double)bytes * (double)rows / (double)n_row, 2.0 * (double)(ms[i] * rows) * (double)n_col,
-                        bt_gemm_takes_act(dtype) ? 'i' : 'f');
+            bench_print(fn, &args, rows / 16, (double)bytes * (double)rows / (double)n_row,
+                        2.0 * (double)(ms[i] * rows) * (double)n_col, bt_gemm_takes_act(dtype) ? 'i' : 'f');
             if (tall > 1) free(y);
         }
     }
-    free(panels);
+    bt_free(panels);
     free(a);
     free(out);
     free(q);

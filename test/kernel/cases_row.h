@@ -14,20 +14,26 @@ static float odd_value(test_rng *rng)
 static void case_act_quant(bt_slot slot)
 {
     for (size_t w = 0; w < 4 * BT_COUNT_OF(row_widths); w++) {
-        int64_t n_col = row_widths[w / 4], n_row = 5, n_block = bt_div_up(n_col, 32), stride = n_col + (int64_t)w % 3;
+        int64_t n_col = row_widths[w / 4], n_row = 5, n_block = bt_div_up(n_col, 32),
+                stride = n_col + (int64_t)w % 3;
         test_rng rng = {now.seed = w};
         snprintf(now.shape, sizeof now.shape, "n_col %ld", (long)n_col);
         guarded x = guarded_new((size_t)((n_row - 1) * stride + n_col) * 4);
         fill_normal(&rng, (float *)x.data, (int64_t)(x.size / 4), w % 4 == 3 ? 1e-39 : 1);
         for (int64_t i = 0; w % 4 == 1 && i < 5; i++)
             ((float *)x.data)[test_range(&rng, 0, (int64_t)(x.size / 4) - 1)] = odd_value(&rng);
-        for (int64_t i = 0; w % 4 == 2 && i < n_col; i++) ((float *)x.data)[i] = (float)(i % 3 - 1) * 0.5f;   // ties
+        for (int64_t i = 0; w % 4 == 2 && i < n_col; i++)
+            ((float *)x.data)[i] = (float)(i % 3 - 1) * 0.5f; // ties
         guarded want[3] = {{0}};
         FOR_VERSIONS(slot, fn) {
-            guarded got[] = {guarded_new((size_t)(n_row * n_block * 32)), guarded_new((size_t)(n_row * n_block * 4)),
+            guarded got[] = {guarded_new((size_t)(n_row * n_block * 32)),
+                             guarded_new((size_t)(n_row * n_block * 4)),
                              guarded_new((size_t)(n_row * n_block * 4))};
-            bt_act_quant_args args = {(float *)x.data, {(int8_t *)got[0].data, (float *)got[1].data, (int16_t *)got[2].data},
-                                      n_col, n_block, stride};
+            bt_act_quant_args args = {(float *)x.data,
+                                      {(int8_t *)got[0].data, (float *)got[1].data, (int16_t *)got[2].data},
+                                      n_col,
+                                      n_block,
+                                      stride};
             run_pieces(&rng, fn, &args, n_row);
             for (int i = 0; i < 3; i++) check_front(&got[i], "out");
             if (level_ == BT_CPU_LEVEL_REF) {
@@ -43,7 +49,8 @@ static void case_act_quant(bt_slot slot)
         const float *scale = (float *)want[1].data, *v = (float *)x.data;
         for (int64_t row = 0; row < n_row; row++)         // the reference itself: within half a step
             for (int64_t i = 0; i < n_col; i++) {
-                double s = scale[row * n_block + i / 32], y = ((int8_t *)want[0].data)[row * n_block * 32 + i] * s;
+                double s = scale[row * n_block + i / 32],
+                       y = ((int8_t *)want[0].data)[row * n_block * 32 + i] * s;
                 if (s > 1e-37) check_close("value", i, (float)y, v[row * stride + i], s * 0.50001);
             }
         for (int i = 0; i < 3; i++) guarded_free(&want[i]);
@@ -54,7 +61,8 @@ static void case_act_quant(bt_slot slot)
 static void case_rmsnorm(bt_slot slot)
 {
     for (size_t w = 0; w < 2 * BT_COUNT_OF(row_widths); w++) {
-        int64_t d = row_widths[w / 2], n_row = 6, stride = d + (int64_t)w % 3, out_stride = d + (int64_t)w % 2;
+        int64_t d = row_widths[w / 2], n_row = 6, stride = d + (int64_t)w % 3,
+                out_stride = d + (int64_t)w % 2;
         test_rng rng = {now.seed = w};
         snprintf(now.shape, sizeof now.shape, "d %ld", (long)d);
         guarded x = guarded_new((size_t)((n_row - 1) * stride + d) * 4), weight = guarded_new((size_t)d * 4);
@@ -62,7 +70,8 @@ static void case_rmsnorm(bt_slot slot)
         fill_normal(&rng, (float *)x.data, (int64_t)(x.size / 4), 3);
         fill_normal(&rng, (float *)weight.data, d, 1);
         if (w % 2) ((float *)x.data)[stride * 2] = odd_value(&rng);
-        bt_rmsnorm_args args = {(float *)x.data, (float *)weight.data, (float *)out.data, d, stride, out_stride, 1e-5f};
+        bt_rmsnorm_args args = {
+            (float *)x.data, (float *)weight.data, (float *)out.data, d, stride, out_stride, 1e-5f};
         float *want = malloc(out.size), *first = malloc(out.size);
         FOR_VERSIONS(slot, fn) {
             memset(out.data, SENTINEL, out.size);
@@ -80,7 +89,8 @@ static void case_rmsnorm(bt_slot slot)
         }
         for (int64_t row = 0; row < n_row; row++) {       // the reference's rows have a mean square of 1
             double sum = 0;
-            for (int64_t i = 0; i < d; i++) sum += pow(want[row * out_stride + i] / ((float *)weight.data)[i], 2) / (double)d;
+            for (int64_t i = 0; i < d; i++)
+                sum += pow(want[row * out_stride + i] / ((float *)weight.data)[i], 2) / (double)d;
             if (!(w % 2)) check_close("mean square", row, (float)sum, 1, 1e-3);
         }
         free(want);
@@ -99,18 +109,24 @@ static void case_swiglu(bt_slot slot)
         snprintf(now.shape, sizeof now.shape, "d %ld", (long)d);
         guarded x = guarded_new((size_t)(n_tok * 2 * d) * 4), out = guarded_new((size_t)(n_tok * d) * 4);
         fill_normal(&rng, (float *)x.data, n_tok * 2 * d, w % 2 ? 40 : 2);
-        for (int i = 0; w % 2 && i < 4; i++) ((float *)x.data)[test_range(&rng, 0, n_tok * 2 * d - 1)] = odd_value(&rng);
+        for (int i = 0; w % 2 && i < 4; i++)
+            ((float *)x.data)[test_range(&rng, 0, n_tok * 2 * d - 1)] = odd_value(&rng);
         bt_swiglu_args args = {(float *)x.data, (float *)out.data, n_tok, d};
         float *want = malloc(out.size), *first = malloc(out.size);
         FOR_VERSIONS(slot, fn) {
             fn(&args, 0, n_item);
             if (level_ == BT_CPU_LEVEL_REF) memcpy(want, out.data, out.size);
             for (int64_t i = 0; i < n_tok * d; i++) {
-                double gate = ((float *)x.data)[i / d * 2 * d + i % d], up = ((float *)x.data)[i / d * 2 * d + d + i % d];
-                if (level_ == BT_CPU_LEVEL_REF) check_close("plain", i, want[i], (float)(gate / (1 + exp(-gate)) * up), 1e-6 * fabs(want[i]));
-                /* exp of a large negative gate leaves f32's range: silu is then 0 rather than 1e-36 or less */
+                double gate = ((float *)x.data)[i / d * 2 * d + i % d],
+                       up = ((float *)x.data)[i / d * 2 * d + d + i % d];
+                if (level_ == BT_CPU_LEVEL_REF)
+                    check_close("plain", i, want[i], (float)(gate / (1 + exp(-gate)) * up),
+                                1e-6 * fabs(want[i]));
+                /* exp of a large negative gate leaves f32's range: silu is then 0 rather than 1e-36 or less
+                 */
                 if (gate < -85 && isinf(up)) continue;
-                check_close("out", i, ((float *)out.data)[i], want[i], 1e-6 * fabs(want[i]) + 1e-34 * fabs(up));
+                check_close("out", i, ((float *)out.data)[i], want[i],
+                            1e-6 * fabs(want[i]) + 1e-34 * fabs(up));
             }
             check_front(&out, "out");
             memcpy(first, out.data, out.size);
@@ -201,7 +217,9 @@ static void bench_rows(bt_slot slot)
     bt_act_quant_args quant = {x, {q, scale, sum}, D, D / 32, D};
     bt_rmsnorm_args norm = {x, x, out, D, D, D, 1e-5f};
     bt_swiglu_args glu = {x, out, ROWS, D};
-    void *args = slot == BT_SLOT_act_quant ? (void *)&quant : slot == BT_SLOT_rmsnorm ? (void *)&norm : (void *)&glu;
+    void *args = slot == BT_SLOT_act_quant ? (void *)&quant
+                 : slot == BT_SLOT_rmsnorm ? (void *)&norm
+                                           : (void *)&glu;
     snprintf(now.shape, sizeof now.shape, "%d rows of %d", ROWS, D);
     FOR_VERSIONS(slot, fn)
         bench_print(fn, args, slot == BT_SLOT_swiglu ? ROWS * D / 64 : ROWS, ROWS * D * 4.0, ROWS * D, 'f');

@@ -4,6 +4,7 @@
 #pragma once
 #define _GNU_SOURCE
 #include "support/support.h"
+#include "base/alloc.h"
 #include "base/bits.h"
 #include "kernel/panel.h"
 #include "kernel/table.h"
@@ -27,11 +28,12 @@ typedef struct check_at {
 } check_at;
 static check_at now;
 
-#define check_fail(...)                                                                            \
-    do {                                                                                           \
-        char text_[256];                                                                           \
-        snprintf(text_, sizeof text_, __VA_ARGS__);                                                \
-        fail_msg("%s %s, %s, seed %llu: %s", now.slot, now.isa, now.shape, (unsigned long long)now.seed, text_); \
+#define check_fail(...)                                                                                      \
+    do {                                                                                                     \
+        char text_[256];                                                                                     \
+        snprintf(text_, sizeof text_, __VA_ARGS__);                                                          \
+        fail_msg("%s %s, %s, seed %llu: %s", now.slot, now.isa, now.shape, (unsigned long long)now.seed,     \
+                 text_);                                                                                     \
     } while (0)
 
 /* ---- memory ---- */
@@ -131,7 +133,8 @@ __attribute__((target("avx512f,avx512vnni"))) static void spin_vnni(int64_t n)
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm4\n vpdpbusd %%zmm30,%%zmm30,%%zmm5\n"
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm6\n vpdpbusd %%zmm30,%%zmm30,%%zmm7\n"
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm8\n vpdpbusd %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                               "xmm9");
 }
 
 __attribute__((target("avx512f"))) static void spin_fma512(int64_t n)
@@ -142,7 +145,8 @@ __attribute__((target("avx512f"))) static void spin_fma512(int64_t n)
                          "vfmadd231ps %%zmm30,%%zmm30,%%zmm4\n vfmadd231ps %%zmm30,%%zmm30,%%zmm5\n"
                          "vfmadd231ps %%zmm30,%%zmm30,%%zmm6\n vfmadd231ps %%zmm30,%%zmm30,%%zmm7\n"
                          "vfmadd231ps %%zmm30,%%zmm30,%%zmm8\n vfmadd231ps %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                               "xmm9");
 }
 
 static double read_bandwidth(void)
@@ -150,7 +154,7 @@ static double read_bandwidth(void)
     enum { N = 1 << 24 };
     static uint64_t *big;
     if (!big) {
-        big = aligned_alloc(4096, N * sizeof *big);
+        assert_ok(bt_alloc((void **)&big, N * sizeof *big, BT_MEM_MISC));   // huge pages, as weights have
         memset(big, 1, N * sizeof *big);
     }
     int64_t start = cpu_ns();
@@ -207,7 +211,7 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
     double *all[] = {seconds, gb, share_gb, gop, share_gop};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) qsort(all[i], BENCH_RUNS, sizeof **all, compare_doubles);
     int mid = BENCH_RUNS / 2;
-    printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of peak)\n", now.slot,
-           now.isa, now.shape, seconds[mid] * 1e6, gb[mid], share_gb[mid] * 100, gop[mid],
+    printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of peak)\n",
+           now.slot, now.isa, now.shape, seconds[mid] * 1e6, gb[mid], share_gb[mid] * 100, gop[mid],
            kind == 'i' ? "GOP/s " : "GFLOP/s", share_gop[mid] * 100);
 }

@@ -42,7 +42,8 @@ static void every_type_dequantises_to_the_same_bits_as_the_package(void **state)
         bt_dequant_row((bt_dtype)t, shifted + 1, n, got);
         for (int64_t i = 0; i < n; i++)
             if (bt_f32_bits(got[i]) != bt_f32_bits(want[i]))
-                fail_msg("%s: element %ld is %a, wanted %a", bt_dtype_name((bt_dtype)t), (long)i, got[i], want[i]);
+                fail_msg("%s: element %ld is %a, wanted %a", bt_dtype_name((bt_dtype)t), (long)i, got[i],
+                         want[i]);
         free(shifted);
         free(got);
         free(want);
@@ -133,7 +134,8 @@ static void what_a_type_can_hold_survives_a_round_trip(void **state)
         for (int i = 0; i < 256; i++) x[i] = (float)(i * 7 % 16 - 8) * 0.25f;
         bt_quant_row(dtype, x, 256, packed);
         bt_dequant_row(dtype, packed, 256, back);
-        for (int i = 0; i < 256; i++) assert_true(fabsf(x[i] - back[i]) <= (dtype == BT_Q4_K ? 0.02f : 0.01f));
+        for (int i = 0; i < 256; i++)
+            assert_true(fabsf(x[i] - back[i]) <= (dtype == BT_Q4_K ? 0.02f : 0.01f));
     }
     for (int t = BT_F32; t <= BT_BF16; t++) {
         float x[3] = {1.5f, NAN, -INFINITY}, back[3];

@@ -44,7 +44,8 @@ static void gemm_quantised(bt_dtype dtype, const bt_gemm_args *a, int64_t begin,
                 bt_panel_open(dtype, (const uint8_t *)a->panels + p * bytes, b, &w);
                 for (int64_t m = 0; m < n_m; m++) {
                     int64_t at = (m0 + m) * n_block + b;
-                    add_block(&w, bt_panel_offset(dtype), a->act.q + at * BT_ACT_BLOCK, a->act.scale[at], acc[m]);
+                    add_block(&w, bt_panel_offset(dtype), a->act.q + at * BT_ACT_BLOCK, a->act.scale[at],
+                              acc[m]);
                 }
             }
             write_out(a, p, m0, n_m, acc);

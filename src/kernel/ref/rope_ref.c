@@ -29,7 +29,10 @@ typedef struct head_in {
     double inverse;
 } head_in;
 
-static double normed(const head_in *h, int i) { return h->x[i] * h->inverse * (h->weight ? h->weight[i] : 1); }
+static double normed(const head_in *h, int i)
+{
+    return h->x[i] * h->inverse * (h->weight ? h->weight[i] : 1);
+}
 
 /* Element i of a head after norm and rotation. */
 static float rotated(const bt_rope_kv_args *a, const head_in *h, int i)

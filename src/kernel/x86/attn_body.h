@@ -95,8 +95,8 @@ VF_INLINE void weigh_row(attn_row *row, int64_t lo, int64_t hi, float *s, float 
 }
 
 /* out = out * shrink + sum over positions lo..hi-1 of p * v, for n_vec vectors of columns. */
-VF_INLINE void add_columns(bt_dtype t, const int n_row, const int n_vec, const attn_row *row, const attn_block *b,
-                           const attn_weights *w, int64_t lo, int64_t hi, int64_t col)
+VF_INLINE void add_columns(bt_dtype t, const int n_row, const int n_vec, const attn_row *row,
+                           const attn_block *b, const attn_weights *w, int64_t lo, int64_t hi, int64_t col)
 {
     vf acc[ROWS_MAX][4];
     const bool whole = col + n_vec * W <= b->d_head;
@@ -138,12 +138,14 @@ VF_INLINE void add_values(bt_dtype t, const int n_row, const attn_row *row, cons
 {
     const int n_vec = n_row <= 2 && ROWS_MAX == 8 ? 4 : 2;
     int64_t col = 0;
-    for (; col + n_vec * W <= b->d_head; col += n_vec * W) add_columns(t, n_row, n_vec, row, b, w, lo, hi, col);
+    for (; col + n_vec * W <= b->d_head; col += n_vec * W)
+        add_columns(t, n_row, n_vec, row, b, w, lo, hi, col);
     for (; col < b->d_head; col += W) add_columns(t, n_row, 1, row, b, w, lo, hi, col);
 }
 
 /* One block for a tile: positions p0 .. p0 + 15. */
-VF_INLINE void pass_block(bt_dtype t, const int n_row, attn_row *row, const attn_block *b, int64_t p0, float scale)
+VF_INLINE void pass_block(bt_dtype t, const int n_row, attn_row *row, const attn_block *b, int64_t p0,
+                          float scale)
 {
     attn_weights w;
     bool all_whole = true;
@@ -215,11 +217,13 @@ static void end_row(const bt_attn_args *a, const attn_row *row)
 
 /* Ask for the part of the next page that lies where this block lies in its own: keys are read in strides
  * that the hardware does not foresee, and pages in an order that only the table knows. */
-VF_INLINE void prefetch_next(const bt_kv_pool *pool, const int32_t *pages, int64_t kv, int64_t p0, int64_t last)
+VF_INLINE void prefetch_next(const bt_kv_pool *pool, const int32_t *pages, int64_t kv, int64_t p0,
+                             int64_t last)
 {
     int64_t next = p0 / pool->page_len + 1, part = BLOCK * pool->d_head * size_of(pool->dtype);
     if (next * pool->page_len > last) return;
-    int64_t at = ((int64_t)pages[next] * pool->n_kv + kv) * (pool->page_len / BLOCK) + p0 % pool->page_len / BLOCK;
+    int64_t at =
+        ((int64_t)pages[next] * pool->n_kv + kv) * (pool->page_len / BLOCK) + p0 % pool->page_len / BLOCK;
     const char *k = (const char *)pool->k + at * part, *v = (const char *)pool->v + at * part;
     for (int64_t i = 0; i < part; i += 64) {
         _mm_prefetch(k + i, _MM_HINT_T0);

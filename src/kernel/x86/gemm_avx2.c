@@ -90,8 +90,9 @@ TILE_INLINE __m256i compensation(bt_dtype t, const int16_t *sum, int part)
 }
 
 /* One part of a block for 8 rows: integer sums, then the scaled fma. */
-TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, const uint8_t *head, const uint8_t *block,
-                          int64_t at, int64_t b, const int part, const int side, __m256 acc[HEIGHT_Q][2])
+TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, const uint8_t *head,
+                          const uint8_t *block, int64_t at, int64_t b, const int part, const int side,
+                          __m256 acc[HEIGHT_Q][2])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -99,7 +100,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, con
     const int run = t == BT_Q8_0 ? 1 : t == BT_Q6_K ? 2 : has_fifth(t) ? 4 : 8;   // quads that fit 16 bits
     __m256i sum[HEIGHT_Q], narrow[HEIGHT_Q];
 #pragma GCC unroll 4
-    for (int m = 0; m < height; m++) sum[m] = compensation(t, act->sum + ((job->m0 + m) * n_block + b) * 2, part);
+    for (int m = 0; m < height; m++)
+        sum[m] = compensation(t, act->sum + ((job->m0 + m) * n_block + b) * 2, part);
 #pragma GCC unroll 8
     for (int g = g0; g < g1; g++) {
         __m256i w = load_quad(t, block + side * 32, g), magnitude = t == BT_Q8_0 ? _mm256_abs_epi8(w) : w;
@@ -121,8 +123,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, con
     }
 }
 
-TILE_INLINE void add_mins(bt_dtype t, const int height, const tile_job *job, const uint8_t *head, int64_t at, int64_t b,
-                          __m256 acc[HEIGHT_Q][2])
+TILE_INLINE void add_mins(bt_dtype t, const int height, const tile_job *job, const uint8_t *head, int64_t at,
+                          int64_t b, __m256 acc[HEIGHT_Q][2])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -143,7 +145,8 @@ TILE_INLINE void tile_q(bt_dtype t, const int height, const tile_job *job)
     __m256 acc[HEIGHT_Q][2];
 #pragma GCC unroll 8
     for (int i = 0; i < height * 2; i++)
-        acc[i / 2][i % 2] = job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
+        acc[i / 2][i % 2] =
+            job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
     const uint8_t *head = job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
     for (int64_t b = job->k0; b < job->k1; head += shape.head + shape.chunk * shape.block)
         for (int64_t at = 0; at < shape.chunk && b < job->k1; at++, b++) {
@@ -189,7 +192,8 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
     __m256 acc[HEIGHT_F][2];
 #pragma GCC unroll 12
     for (int i = 0; i < height * 2; i++)
-        acc[i / 2][i % 2] = job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
+        acc[i / 2][i % 2] =
+            job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
     int64_t k = job->k0;
     for (; k + 2 <= job->k1; k += 2) {
         add_column(t, height, job, a, k, 0, acc);

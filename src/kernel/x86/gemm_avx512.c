@@ -20,8 +20,8 @@ TILE_INLINE __m512 load_bf16(const uint8_t *panel, int64_t k, const int odd)
                                    : _mm512_slli_epi32(pair, 16));
 }
 
-TILE_INLINE void add_column(bt_dtype t, const int height, const int width, const tile_job *job, const float *a,
-                            int64_t k, const int odd, __m512 acc[6][4])
+TILE_INLINE void add_column(bt_dtype t, const int height, const int width, const tile_job *job,
+                            const float *a, int64_t k, const int odd, __m512 acc[6][4])
 {
     __m512 w[4];
     int64_t stride = job->args->a_stride;
@@ -62,8 +62,11 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
         for (int p = 0; p < width; p++) _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
 }
 
-#define TILE(lower, upper, height, width)                                                          \
-    static void tile_##lower##_##height##_##width(const tile_job *job) { tile(BT_##upper, height, width, job); }
+#define TILE(lower, upper, height, width)                                                                    \
+    static void tile_##lower##_##height##_##width(const tile_job *job)                                       \
+    {                                                                                                        \
+        tile(BT_##upper, height, width, job);                                                                \
+    }
 #define TILES(lower, upper, width)                                                                 \
     TILE(lower, upper, 1, width)                                                                   \
     TILE(lower, upper, 2, width)                                                                   \

@@ -36,7 +36,10 @@ TILE_INLINE __m512i load_quad(bt_dtype t, const uint8_t *block, const int g)
     return codes;
 }
 
-TILE_INLINE __m512 load_half(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p)); }
+TILE_INLINE __m512 load_half(const uint8_t *p)
+{
+    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p));
+}
 
 /* The 16 rows' scale for one half of block `at` of a chunk. */
 TILE_INLINE __m512 load_scale(bt_dtype t, const uint8_t *head, int64_t at, int half)
@@ -82,8 +85,9 @@ TILE_INLINE __m512i compensation(bt_dtype t, const int16_t *sum, int half)
     return _mm512_madd_epi16(bcast32(sum), _mm512_set1_epi32(pair));
 }
 
-TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const tile_job *job, const uint8_t *head,
-                          const uint8_t *block, int64_t at, int64_t b, const int part, __m512 acc[4][4])
+TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const tile_job *job,
+                          const uint8_t *head, const uint8_t *block, int64_t at, int64_t b, const int part,
+                          __m512 acc[4][4])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -116,8 +120,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const t
     }
 }
 
-TILE_INLINE void add_mins(bt_dtype t, const int height, const int width, const tile_job *job, const uint8_t *head,
-                          int64_t at, int64_t b, __m512 acc[4][4])
+TILE_INLINE void add_mins(bt_dtype t, const int height, const int width, const tile_job *job,
+                          const uint8_t *head, int64_t at, int64_t b, __m512 acc[4][4])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -159,8 +163,11 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
         for (int p = 0; p < width; p++) _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
 }
 
-#define TILE(lower, upper, height, width)                                                          \
-    static void tile_##lower##_##height##_##width(const tile_job *job) { tile(BT_##upper, height, width, job); }
+#define TILE(lower, upper, height, width)                                                                    \
+    static void tile_##lower##_##height##_##width(const tile_job *job)                                       \
+    {                                                                                                        \
+        tile(BT_##upper, height, width, job);                                                                \
+    }
 #define TILES(lower, upper, width)                                                                 \
     TILE(lower, upper, 1, width)                                                                   \
     TILE(lower, upper, 2, width)                                                                   \

@@ -38,7 +38,8 @@ typedef struct tile_set {
     int64_t chunk;           // K units a chunk
 } tile_set;
 
-TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0, int64_t n_m, int64_t n0, int64_t n)
+TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0, int64_t n_m, int64_t n0,
+                            int64_t n)
 {
     for (int64_t m = 0; m < n_m; m++, acc += ACC_STRIDE) {
         float sum[ACC_STRIDE];

@@ -87,7 +87,8 @@ static void rotate_neighbours(const head_in *h, const float *angles, int64_t n_p
     }
 }
 
-static void pass_head(const bt_rope_kv_args *a, const head_in *h, const float *angles, int64_t n_pair, const sink *to)
+static void pass_head(const bt_rope_kv_args *a, const head_in *h, const float *angles, int64_t n_pair,
+                      const sink *to)
 {
     if (a->interleaved)
         rotate_neighbours(h, angles, n_pair, to);
@@ -103,10 +104,12 @@ void NAME(rope_kv)(const void *args, int64_t begin, int64_t end)
     const bt_kv_pool *pool = &a->pool;
     int64_t d = pool->d_head;
     for (int64_t t = begin; t < end; t++) {
-        const float *x = a->qkv + t * (a->n_head + 2 * pool->n_kv) * d, *angles = a->angles + t * a->n_pair * 2;
+        const float *x = a->qkv + t * (a->n_head + 2 * pool->n_kv) * d,
+                    *angles = a->angles + t * a->n_pair * 2;
         for (int64_t i = 0; i < a->n_head; i++, x += d) {
             head_in h = open_head(x, d, a->q_norm, a->norm_eps);
-            pass_head(a, &h, angles, a->n_pair, &(sink){.q = a->q + (t * a->n_head + i) * d, .dtype = BT_F32});
+            pass_head(a, &h, angles, a->n_pair,
+                      &(sink){.q = a->q + (t * a->n_head + i) * d, .dtype = BT_F32});
         }
         for (int64_t i = 0; i < pool->n_kv; i++, x += d) {
             head_in h = open_head(x, d, a->k_norm, a->norm_eps);

@@ -77,6 +77,7 @@ void NAME(swiglu)(const void *args, int64_t begin, int64_t end)
         float *out = a->out + t * a->d;
         for (; j + W <= last; j += W) vf_store(out + j, silu_times(vf_load(gate + j), vf_load(up + j)));
         if (j < last)
-            vf_store_n(out + j, silu_times(vf_load_n(gate + j, last - j), vf_load_n(up + j, last - j)), last - j);
+            vf_store_n(out + j, silu_times(vf_load_n(gate + j, last - j), vf_load_n(up + j, last - j)),
+                       last - j);
     }
 }

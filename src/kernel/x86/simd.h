@@ -41,7 +41,8 @@ VF_INLINE float vf_largest(vf x) { return _mm512_reduce_max_ps(x); }
 VF_INLINE vf vf_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 VF_INLINE vf vf_from_bf16(const void *p)
 {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
+    return _mm512_castsi512_ps(
+        _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p)), 16));
 }
 VF_INLINE void vf_to_f16(void *p, vf x)
 {
@@ -80,14 +81,18 @@ typedef struct vf_squares {
 VF_INLINE vf_squares vf_squares_zero(void) { return (vf_squares){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
 VF_INLINE void vf_squares_add(vf_squares *s, vf x)
 {
-    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)), hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+    __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+            hi = _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
     s->lo = _mm512_fmadd_pd(lo, lo, s->lo);
     s->hi = _mm512_fmadd_pd(hi, hi, s->hi);
 }
 VF_INLINE double vf_squares_sum(vf_squares s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
 
 /* For act_quant: magnitudes as integers, and rounded values to bytes with their sum. */
-VF_INLINE vi vi_magnitude(vf x) { return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7FFFFFFF)); }
+VF_INLINE vi vi_magnitude(vf x)
+{
+    return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7FFFFFFF));
+}
 VF_INLINE vi vi_max(vi a, vi b) { return _mm512_max_epi32(a, b); }
 VF_INLINE uint32_t vi_largest(vi x) { return (uint32_t)_mm512_reduce_max_epi32(x); }
 VF_INLINE int vf_to_bytes(int8_t *p, vf x)
@@ -148,7 +153,8 @@ VF_INLINE float vf_largest(vf x)
 VF_INLINE vf vf_from_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 VF_INLINE vf vf_from_bf16(const void *p)
 {
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
+    return _mm256_castsi256_ps(
+        _mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p)), 16));
 }
 VF_INLINE void vf_to_f16(void *p, vf x)
 {
@@ -189,7 +195,8 @@ typedef struct vf_squares {
 VF_INLINE vf_squares vf_squares_zero(void) { return (vf_squares){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
 VF_INLINE void vf_squares_add(vf_squares *s, vf x)
 {
-    __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x)), hi = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+    __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x)),
+            hi = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
     s->lo = _mm256_fmadd_pd(lo, lo, s->lo);
     s->hi = _mm256_fmadd_pd(hi, hi, s->hi);
 }
@@ -201,7 +208,10 @@ VF_INLINE double vf_squares_sum(vf_squares s)
 }
 
 /* For act_quant: magnitudes as integers, and rounded values to bytes with their sum. */
-VF_INLINE vi vi_magnitude(vf x) { return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFFFF)); }
+VF_INLINE vi vi_magnitude(vf x)
+{
+    return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7FFFFFFF));
+}
 VF_INLINE vi vi_max(vi a, vi b) { return _mm256_max_epi32(a, b); }
 VF_INLINE uint32_t vi_largest(vi x)
 {
