@@ -17,8 +17,8 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
-#define BT_API __attribute__((visibility("default")))
-#define BT_CHECKED __attribute__((warn_unused_result))
+#define BT_API                __attribute__((visibility("default")))
+#define BT_CHECKED            __attribute__((warn_unused_result))
 #define BT_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 #else
 #define BT_API

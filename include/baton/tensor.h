@@ -14,7 +14,8 @@
 extern "C" {
 #endif
 
-/* The one list of element types: X(NAME, name, elements a block, bytes a block, GGUF type id or -1). */
+/* The one list of element types: X(NAME, name, elements a block, bytes a block, GGUF type id or
+ * -1). */
 #define BT_DTYPE_LIST(X)                                                                           \
     X(F32, f32, 1, 4, 0)                                                                           \
     X(F16, f16, 1, 2, 1)                                                                           \
@@ -45,23 +46,24 @@ enum { BT_DIM_MAX = 4 };
 
 /* How the bytes of a tensor lie. */
 typedef enum bt_layout {
-    BT_ROWS,    /* row after row, as in model files */
-    BT_PANELS   /* a weight matrix packed for the matrix product; see kernel/kernel.h. Opaque outside. */
+    BT_ROWS,  /* row after row, as in model files */
+    BT_PANELS /* a weight matrix packed for the matrix product; see kernel/kernel.h. Opaque outside.
+               */
 } bt_layout;
 
 /* What a tensor looks like; plain data, compared field by field. */
 typedef struct bt_desc {
     bt_dtype dtype;
     bt_layout layout;
-    int32_t n_dim;              /* 1..BT_DIM_MAX */
-    int32_t reserved;           /* 0 */
-    int64_t dim[BT_DIM_MAX];    /* outermost first; unused entries are 0 */
+    int32_t n_dim;           /* 1..BT_DIM_MAX */
+    int32_t reserved;        /* 0 */
+    int64_t dim[BT_DIM_MAX]; /* outermost first; unused entries are 0 */
 } bt_desc;
 
-BT_API const char *bt_dtype_name(bt_dtype dtype);              /* "q4_k"; "unknown" outside the list */
-BT_API int64_t bt_dtype_block(bt_dtype dtype);                 /* elements a block, >= 1 */
+BT_API const char *bt_dtype_name(bt_dtype dtype); /* "q4_k"; "unknown" outside the list */
+BT_API int64_t bt_dtype_block(bt_dtype dtype);    /* elements a block, >= 1 */
 BT_API int64_t bt_dtype_block_bytes(bt_dtype dtype);
-BT_API bool bt_dtype_is_quantised(bt_dtype dtype);             /* more than one element a block */
+BT_API bool bt_dtype_is_quantised(bt_dtype dtype); /* more than one element a block */
 BT_API BT_CHECKED bt_status bt_dtype_parse(const char *name, bt_dtype *ret_dtype); /* any case */
 
 /* Bytes of one row of n elements; n must be a multiple of the block. */
@@ -73,8 +75,8 @@ BT_API bt_desc bt_desc_2d(bt_dtype dtype, int64_t n_row, int64_t n_col);
 BT_API bt_desc bt_desc_3d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2);
 BT_API bt_desc bt_desc_4d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 
-BT_API int64_t bt_desc_count(const bt_desc *desc);             /* elements */
-BT_API int64_t bt_desc_bytes(const bt_desc *desc);             /* BT_ROWS only */
+BT_API int64_t bt_desc_count(const bt_desc *desc); /* elements */
+BT_API int64_t bt_desc_bytes(const bt_desc *desc); /* BT_ROWS only */
 BT_API bool bt_desc_equal(const bt_desc *a, const bt_desc *b);
 
 #ifdef __cplusplus

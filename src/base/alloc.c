@@ -15,11 +15,11 @@
 enum { HEADER_BYTES = 64, LARGE_BYTES = 4 << 20, HUGE_PAGE = 2 << 20 };
 
 typedef struct header {
-    size_t size;         // bytes asked for
-    void *map_base;      // NULL for a small block
+    size_t size;    // bytes asked for
+    void *map_base; // NULL for a small block
     size_t map_bytes;
     bt_mem tag;
-    uint32_t magic;      // catches a stray or second free
+    uint32_t magic; // catches a stray or second free
 } header;
 
 static_assert(sizeof(header) <= HEADER_BYTES, "the header fits its slot");
@@ -45,7 +45,8 @@ static void *map_large(size_t size)
     size_t bytes = size + HEADER_BYTES + HUGE_PAGE;
     char *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return NULL;
-    uintptr_t block = ((uintptr_t)base + HEADER_BYTES + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
+    uintptr_t block =
+        ((uintptr_t)base + HEADER_BYTES + HUGE_PAGE - 1) & ~(uintptr_t)(HUGE_PAGE - 1);
     madvise((void *)block, size, MADV_HUGEPAGE); // advice only: small pages are correct too
     *header_of((void *)block) = (header){.map_base = base, .map_bytes = bytes};
     return (void *)block;
@@ -88,7 +89,8 @@ bt_status bt_alloc_array(void **ret_block, size_t count, size_t size, bt_mem tag
 {
     size_t bytes;
     if (!bt_mul_fits(count, size, &bytes))
-        return bt_fail(BT_NOMEM, "out of memory: %zu x %zu bytes for %s", count, size, bt_mem_name(tag));
+        return bt_fail(BT_NOMEM, "out of memory: %zu x %zu bytes for %s", count, size,
+                       bt_mem_name(tag));
     return bt_alloc_zero(ret_block, bytes, tag);
 }
 

@@ -43,8 +43,8 @@ BT_CHECKED bt_status bt_resize(void **block, size_t size, bt_mem tag);
 void bt_free(void *block);
 
 const char *bt_mem_name(bt_mem tag);
-size_t bt_mem_live(bt_mem tag);     // bytes asked for and not yet freed
-uint64_t bt_mem_n_alloc(void);      // allocations ever made, all tags, all threads
+size_t bt_mem_live(bt_mem tag); // bytes asked for and not yet freed
+uint64_t bt_mem_n_alloc(void);  // allocations ever made, all tags, all threads
 
 /* Tests: make the nth allocation from now (1 is the next) fail, once; 0 switches it off. */
 void bt_mem_fail_nth(uint64_t nth);

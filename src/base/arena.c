@@ -7,9 +7,9 @@
 
 struct arena_block {
     arena_block *next;
-    size_t used, size;   // bytes after the header
+    size_t used, size; // bytes after the header
     char pad[8];
-    char bytes[];        // 16-byte aligned: the header is 32 bytes
+    char bytes[]; // 16-byte aligned: the header is 32 bytes
 };
 
 enum { BLOCK_MIN = 4 << 10, BLOCK_MAX = 1 << 20 };
@@ -27,7 +27,8 @@ void bt_arena_done(bt_arena *arena)
 
 static bt_status add_block(bt_arena *arena, size_t need)
 {
-    size_t size = arena->head ? (size_t)bt_min_i64((int64_t)arena->head->size * 2, BLOCK_MAX) : BLOCK_MIN;
+    size_t size =
+        arena->head ? (size_t)bt_min_i64((int64_t)arena->head->size * 2, BLOCK_MAX) : BLOCK_MIN;
     if (size < need) size = need;
     arena_block *b;
     BT_TRY(bt_alloc_zero((void **)&b, sizeof *b + size, arena->tag));
@@ -43,7 +44,8 @@ bt_status bt_arena_array(bt_arena *arena, size_t count, size_t size, void **ret_
     if (!bt_mul_fits(count, size, &bytes) || bytes > PTRDIFF_MAX / 2)
         return bt_fail(BT_NOMEM, "out of memory: %zu x %zu bytes", count, size);
     bytes = (bytes + 15) & ~(size_t)15;
-    if (!arena->head || arena->head->size - arena->head->used < bytes) BT_TRY(add_block(arena, bytes));
+    if (!arena->head || arena->head->size - arena->head->used < bytes)
+        BT_TRY(add_block(arena, bytes));
     *ret_block = arena->head->bytes + arena->head->used;
     arena->head->used += bytes;
     return BT_OK;

@@ -6,7 +6,7 @@
 typedef struct arena_block arena_block;
 
 typedef struct bt_arena {
-    arena_block *head;  // newest block; the list is what done() frees
+    arena_block *head; // newest block; the list is what done() frees
     bt_mem tag;
 } bt_arena;
 

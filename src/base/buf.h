@@ -5,13 +5,13 @@
 #include "base/alloc.h"
 
 typedef struct bt_buf {
-    char *data;      // NULL while nothing was appended
-    size_t len;      // bytes, without the NUL
-    size_t size;     // bytes allocated
-    size_t len_max;  // 0: unbounded; otherwise an append past it fails with LIMIT
+    char *data;     // NULL while nothing was appended
+    size_t len;     // bytes, without the NUL
+    size_t size;    // bytes allocated
+    size_t len_max; // 0: unbounded; otherwise an append past it fails with LIMIT
 } bt_buf;
 
-void bt_buf_done(bt_buf *buf);                 // frees; {0} is a valid empty buffer
+void bt_buf_done(bt_buf *buf); // frees; {0} is a valid empty buffer
 static inline void bt_buf_clear(bt_buf *buf) { buf->len = 0; }
 BT_CHECKED bt_status bt_buf_reserve(bt_buf *buf, size_t more);
 BT_CHECKED bt_status bt_buf_add(bt_buf *buf, const void *bytes, size_t len);

@@ -12,4 +12,7 @@ static inline int64_t bt_now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static inline double bt_seconds_since(int64_t start_ns) { return (double)(bt_now_ns() - start_ns) * 1e-9; }
+static inline double bt_seconds_since(int64_t start_ns)
+{
+    return (double)(bt_now_ns() - start_ns) * 1e-9;
+}

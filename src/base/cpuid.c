@@ -21,7 +21,7 @@ static const struct {
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-#ifndef bit_AMX_TILE   // clang 14's cpuid.h lacks them: leaf 7, EDX
+#ifndef bit_AMX_TILE // clang 14's cpuid.h lacks them: leaf 7, EDX
 #define bit_AMX_BF16 (1u << 22)
 #define bit_AMX_TILE (1u << 24)
 #define bit_AMX_INT8 (1u << 25)
@@ -54,8 +54,10 @@ static unsigned detect(void)
         unsigned a1 = 0, b1, c1, d1;
         flags |= BT_CPU_AVX512;
         if (c & bit_AVX512VNNI) flags |= BT_CPU_VNNI;
-        if (__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 & 1u << 5 /* AVX512_BF16 */)) flags |= BT_CPU_BF16;
-        const unsigned amx = 1u << 24 | 1u << 25 | 1u << 22;   // TILE, INT8, BF16: clang 14 names none of them
+        if (__get_cpuid_count(7, 1, &a1, &b1, &c1, &d1) && (a1 & 1u << 5 /* AVX512_BF16 */))
+            flags |= BT_CPU_BF16;
+        const unsigned amx =
+            1u << 24 | 1u << 25 | 1u << 22; // TILE, INT8, BF16: clang 14 names none of them
         if ((d & amx) == amx && (xcr0 & 0x60000) == 0x60000 && amx_permitted()) flags |= BT_CPU_AMX;
     }
     return flags;
@@ -87,7 +89,8 @@ bt_status bt_cpu_level_parse(const char *name, bt_cpu_level *ret_level)
             *ret_level = (bt_cpu_level)i;
             return BT_OK;
         }
-    return bt_fail(BT_INVALID, "CPU level '%s' is unknown; one of ref, avx2, avx512, avx512vnni, amx", name);
+    return bt_fail(BT_INVALID,
+                   "CPU level '%s' is unknown; one of ref, avx2, avx512, avx512vnni, amx", name);
 }
 
 bt_status bt_cpu_level_start(bt_cpu_level *ret_level)

@@ -7,11 +7,11 @@
 #include "base/status.h"
 
 enum {
-    BT_CPU_AVX2 = 1 << 0,    // AVX2, FMA, F16C
-    BT_CPU_AVX512 = 1 << 1,  // F, BW, DQ, VL
-    BT_CPU_VNNI = 1 << 2,    // AVX512_VNNI
-    BT_CPU_BF16 = 1 << 3,    // AVX512_BF16
-    BT_CPU_AMX = 1 << 4,     // AMX-TILE, AMX-INT8, AMX-BF16, permitted by the kernel
+    BT_CPU_AVX2 = 1 << 0,   // AVX2, FMA, F16C
+    BT_CPU_AVX512 = 1 << 1, // F, BW, DQ, VL
+    BT_CPU_VNNI = 1 << 2,   // AVX512_VNNI
+    BT_CPU_BF16 = 1 << 3,   // AVX512_BF16
+    BT_CPU_AMX = 1 << 4,    // AMX-TILE, AMX-INT8, AMX-BF16, permitted by the kernel
 };
 
 /* X(LEVEL, name, flags a CPU must have for it; each level includes those before it) */
@@ -29,10 +29,10 @@ typedef enum bt_cpu_level {
         BT_CPU_LEVEL_COUNT
 } bt_cpu_level;
 
-unsigned bt_cpu_flags(void);                           // of this machine, unmasked
-unsigned bt_cpu_level_flags(bt_cpu_level level);       // what the level allows
+unsigned bt_cpu_flags(void);                     // of this machine, unmasked
+unsigned bt_cpu_level_flags(bt_cpu_level level); // what the level allows
 const char *bt_cpu_level_name(bt_cpu_level level);
-bool bt_cpu_has_level(bt_cpu_level level);             // this machine can run it
+bool bt_cpu_has_level(bt_cpu_level level); // this machine can run it
 BT_CHECKED bt_status bt_cpu_level_parse(const char *name, bt_cpu_level *ret_level);
 
 /* The highest level this machine has, capped by BATON_CPU. INVALID for an unknown name there. */

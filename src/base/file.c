@@ -16,8 +16,8 @@ static const uint8_t nothing[1];
 static bt_status fail_errno(const char *what, const char *path)
 {
     int code = errno;
-    return bt_fail(code == ENOENT || code == ENOTDIR ? BT_NOTFOUND : BT_IO, "%s '%s': %s", what, path,
-                   strerror(code));
+    return bt_fail(code == ENOENT || code == ENOTDIR ? BT_NOTFOUND : BT_IO, "%s '%s': %s", what,
+                   path, strerror(code));
 }
 
 static bt_status open_regular(const char *path, int *ret_fd, size_t *ret_len)
@@ -94,7 +94,8 @@ bt_status bt_writer_open(bt_writer *w, const char *path)
     bt_buf name = {0}, temp = {0};
     bt_status st;
     *w = (bt_writer){.fd = -1};
-    if ((st = bt_buf_text(&name, path)) || (st = bt_buf_format(&temp, "%s.%ld.part", path, (long)getpid())) ||
+    if ((st = bt_buf_text(&name, path)) ||
+        (st = bt_buf_format(&temp, "%s.%ld.part", path, (long)getpid())) ||
         (st = bt_alloc((void **)&w->pending, WRITER_BYTES, BT_MEM_MISC)))
         goto fail;
     w->path = name.data;

@@ -4,7 +4,7 @@
 #include "base/buf.h"
 
 typedef struct bt_file {
-    const uint8_t *bytes;  // read-only mapping; non-NULL even for an empty file
+    const uint8_t *bytes; // read-only mapping; non-NULL even for an empty file
     size_t len;
 } bt_file;
 
@@ -17,7 +17,7 @@ void bt_file_unmap(bt_file *file);
 /* Append a whole file to `ret_bytes`; LIMIT when it is larger than len_max. */
 BT_CHECKED bt_status bt_file_read(const char *path, size_t len_max, bt_buf *ret_bytes);
 
-bool bt_file_exists(const char *path);   // a regular file, readable or not
+bool bt_file_exists(const char *path); // a regular file, readable or not
 bool bt_file_is_dir(const char *path);
 
 /* Append "dir/name" to a fresh buffer's contents. */
@@ -26,14 +26,14 @@ BT_CHECKED bt_status bt_path_join(bt_buf *ret_path, const char *dir, const char 
 /* A file being written: bytes go to a temporary beside `path`, which commit renames into place. */
 typedef struct bt_writer {
     int fd;
-    char *path, *temp;   // owned
-    uint8_t *pending;    // owned, WRITER_BYTES
+    char *path, *temp; // owned
+    uint8_t *pending;  // owned, WRITER_BYTES
     size_t n_pending;
-    uint64_t at;         // bytes written so far: the offset of the next one
+    uint64_t at; // bytes written so far: the offset of the next one
 } bt_writer;
 
 BT_CHECKED bt_status bt_writer_open(bt_writer *w, const char *path);
 BT_CHECKED bt_status bt_writer_add(bt_writer *w, const void *bytes, size_t len);
-BT_CHECKED bt_status bt_writer_align(bt_writer *w, size_t unit);   // zeros up to a multiple of unit
-BT_CHECKED bt_status bt_writer_commit(bt_writer *w);               // flush, sync, rename; w is done
-void bt_writer_abort(bt_writer *w);                                // remove the temporary; harmless when done
+BT_CHECKED bt_status bt_writer_align(bt_writer *w, size_t unit); // zeros up to a multiple of unit
+BT_CHECKED bt_status bt_writer_commit(bt_writer *w);             // flush, sync, rename; w is done
+void bt_writer_abort(bt_writer *w); // remove the temporary; harmless when done

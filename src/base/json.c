@@ -9,13 +9,17 @@
 static bt_status parse(const char *text, size_t len, size_t flags, json_t **ret_doc)
 {
     json_error_t e;
-    json_t *doc = json_loadb(text, len, flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
+    json_t *doc = json_loadb(text, len,
+                             flags | JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &e);
     if (!doc) return bt_fail(BT_FORMAT, "JSON line %d column %d: %s", e.line, e.column, e.text);
     *ret_doc = doc;
     return BT_OK;
 }
 
-bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc) { return parse(text, len, 0, ret_doc); }
+bt_status bt_json_parse(const char *text, size_t len, json_t **ret_doc)
+{
+    return parse(text, len, 0, ret_doc);
+}
 
 bt_status bt_json_parse_reals(const char *text, size_t len, json_t **ret_doc)
 {
@@ -25,14 +29,21 @@ bt_status bt_json_parse_reals(const char *text, size_t len, json_t **ret_doc)
 static const char *type_name(json_type type)
 {
     switch (type) {
-    case JSON_OBJECT: return "an object";
-    case JSON_ARRAY: return "an array";
-    case JSON_STRING: return "a string";
-    case JSON_INTEGER: return "an integer";
-    case JSON_REAL: return "a number";
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+        return "an integer";
+    case JSON_REAL:
+        return "a number";
     case JSON_TRUE:
-    case JSON_FALSE: return "a boolean";
-    default: return "null";
+    case JSON_FALSE:
+        return "a boolean";
+    default:
+        return "null";
     }
 }
 
@@ -52,7 +63,8 @@ static bt_status must_find(json_t *object, const char *key, json_t **ret_value)
 
 static bt_status fail_type(const char *key, json_t *value, json_type want)
 {
-    return bt_fail(BT_FORMAT, "'%s' is %s, must be %s", key, type_name(json_typeof(value)), type_name(want));
+    return bt_fail(BT_FORMAT, "'%s' is %s, must be %s", key, type_name(json_typeof(value)),
+                   type_name(want));
 }
 
 bt_status bt_json_get(json_t *object, const char *key, json_type type, json_t **ret_value)
@@ -64,13 +76,14 @@ bt_status bt_json_get(json_t *object, const char *key, json_type type, json_t **
     return BT_OK;
 }
 
-bt_status bt_json_get_i64(json_t *object, const char *key, int64_t lo, int64_t hi, int64_t *ret_value)
+bt_status bt_json_get_i64(json_t *object, const char *key, int64_t lo, int64_t hi,
+                          int64_t *ret_value)
 {
     json_t *value;
     BT_TRY(bt_json_get(object, key, JSON_INTEGER, &value));
     int64_t x = json_integer_value(value);
-    BT_FAIL_IF(x < lo || x > hi, FORMAT, "'%s' is %lld, must be from %lld to %lld", key, (long long)x,
-               (long long)lo, (long long)hi);
+    BT_FAIL_IF(x < lo || x > hi, FORMAT, "'%s' is %lld, must be from %lld to %lld", key,
+               (long long)x, (long long)lo, (long long)hi);
     *ret_value = x;
     return BT_OK;
 }
@@ -136,12 +149,18 @@ bt_status bt_json_opt_bool(json_t *object, const char *key, bool def, bool *ret_
 static bt_status put_ascii(bt_buf *out, unsigned char c)
 {
     switch (c) {
-    case '"': return bt_buf_text(out, "\\\"");
-    case '\\': return bt_buf_text(out, "\\\\");
-    case '\n': return bt_buf_text(out, "\\n");
-    case '\r': return bt_buf_text(out, "\\r");
-    case '\t': return bt_buf_text(out, "\\t");
-    default: break;
+    case '"':
+        return bt_buf_text(out, "\\\"");
+    case '\\':
+        return bt_buf_text(out, "\\\\");
+    case '\n':
+        return bt_buf_text(out, "\\n");
+    case '\r':
+        return bt_buf_text(out, "\\r");
+    case '\t':
+        return bt_buf_text(out, "\\t");
+    default:
+        break;
     }
     if (c < 0x20 || c == 0x7f) return bt_buf_format(out, "\\u%04x", c);
     return bt_buf_add(out, &c, 1);

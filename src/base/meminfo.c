@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* meminfo: reads /proc/meminfo and the root of the cgroup v2 tree, which is what a container sees as
- * its own group. Files of /proc have no length, so they are read by line and not mapped. */
+/* meminfo: reads /proc/meminfo and the root of the cgroup v2 tree, which is what a container sees
+ * as its own group. Files of /proc have no length, so they are read by line and not mapped. */
 #include "base/meminfo.h"
 #include "base/bits.h"
 #include <inttypes.h>

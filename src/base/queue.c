@@ -7,7 +7,7 @@
 #include <time.h>
 
 struct bt_queue {
-    pthread_mutex_t lock;          // guards everything below
+    pthread_mutex_t lock; // guards everything below
     pthread_cond_t not_full, not_empty;
     size_t item_bytes, n_max, n, head;
     bool closed;

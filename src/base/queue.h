@@ -8,9 +8,10 @@
 typedef struct bt_queue bt_queue;
 
 BT_CHECKED bt_status bt_queue_new(size_t item_bytes, size_t n_max, bt_queue **ret_queue);
-void bt_queue_free(bt_queue *queue);   // items left inside are dropped; NULL is nothing
+void bt_queue_free(bt_queue *queue); // items left inside are dropped; NULL is nothing
 
-/* Copy an item in; wait up to timeout_ms (0: do not wait). BUSY when still full, CANCELLED when closed. */
+/* Copy an item in; wait up to timeout_ms (0: do not wait). BUSY when still full, CANCELLED when
+ * closed. */
 BT_CHECKED bt_status bt_queue_push(bt_queue *queue, const void *item, int timeout_ms);
 
 /* Copy the oldest item out; BUSY when still empty; CANCELLED when closed and empty. */

@@ -10,7 +10,10 @@ typedef struct bt_refs {
 } bt_refs;
 
 static inline void bt_refs_init(bt_refs *refs) { atomic_init(&refs->n, 1); }
-static inline void bt_refs_take(bt_refs *refs) { atomic_fetch_add_explicit(&refs->n, 1, memory_order_relaxed); }
+static inline void bt_refs_take(bt_refs *refs)
+{
+    atomic_fetch_add_explicit(&refs->n, 1, memory_order_relaxed);
+}
 
 /* True when the reference given back was the last one. */
 static inline bool bt_refs_drop(bt_refs *refs)

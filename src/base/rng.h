@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* rng: Philox4x32-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as
- * easy as 1, 2, 3", sec. 3.3). Number i of a stream is a pure function of (seed, stream, i): a request
- * draws the same numbers whatever runs beside it and may resume anywhere. Header only. */
+ * easy as 1, 2, 3", sec. 3.3). Number i of a stream is a pure function of (seed, stream, i): a
+ * request draws the same numbers whatever runs beside it and may resume anywhere. Header only. */
 #pragma once
 #include <stdint.h>
 

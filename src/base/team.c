@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* team: spin-then-park workers.
  *
- * Every thread walks the whole list. `progress` counts the steps that are over; a thread enters step i
- * once progress has reached i. A step of one chunk is thread 0's alone: the others do not even look in,
- * so a run of small steps costs no synchronisation. In a step of several chunks thread t begins with
- * chunk t; what is left is handed out by `ticket`. The last thread to arrive resets both counters and
- * moves progress on.
+ * Every thread walks the whole list. `progress` counts the steps that are over; a thread enters
+ * step i once progress has reached i. A step of one chunk is thread 0's alone: the others do not
+ * even look in, so a run of small steps costs no synchronisation. In a step of several chunks
+ * thread t begins with chunk t; what is left is handed out by `ticket`. The last thread to arrive
+ * resets both counters and moves progress on.
  *
  *   progress    0         1    2    3         4
  *   t0 |##c0##|##c2##|.|##|.|##|.|##c0##| ...        steps 1 and 2 have one chunk
@@ -34,24 +34,24 @@ enum { THREAD_MAX = 256, SPIN = 2000, YIELD = 50, CACHE_LINE = 64 };
 typedef struct bt_team_worker {
     bt_team *team;
     pthread_t thread;
-    int t;                 // 1..n_thread - 1; thread 0 is the caller of bt_team_run
+    int t; // 1..n_thread - 1; thread 0 is the caller of bt_team_run
 } bt_team_worker;
 
 struct bt_team {
     int n_thread;
-    int n_started;         // worker threads that exist: n_thread - 1 once new() succeeded
+    int n_started; // worker threads that exist: n_thread - 1 once new() succeeded
     bt_team_worker worker[THREAD_MAX];
 
-    bt_step (*step)(const void *ctx, int i);   // the current run; written before epoch moves
+    bt_step (*step)(const void *ctx, int i); // the current run; written before epoch moves
     const void *ctx;
     int n_step;
 
-    _Alignas(CACHE_LINE) _Atomic int64_t ticket;        // the next chunk nobody has
-    _Alignas(CACHE_LINE) atomic_int n_arrived;          // threads through with the current step
-    _Alignas(CACHE_LINE) atomic_int progress;           // steps of this run that are over
-    _Alignas(CACHE_LINE) _Atomic uint32_t epoch;        // runs begun; the futex word
+    _Alignas(CACHE_LINE) _Atomic int64_t ticket; // the next chunk nobody has
+    _Alignas(CACHE_LINE) atomic_int n_arrived;   // threads through with the current step
+    _Alignas(CACHE_LINE) atomic_int progress;    // steps of this run that are over
+    _Alignas(CACHE_LINE) _Atomic uint32_t epoch; // runs begun; the futex word
     atomic_int n_parked;
-    atomic_int n_inside;                                // workers still inside the current run
+    atomic_int n_inside; // workers still inside the current run
     atomic_bool stop;
 };
 
@@ -94,9 +94,11 @@ static void share_step(bt_team *team, const bt_step *s, int64_t n_chunk, int t, 
 {
     if (t < n_chunk) run_chunk(s, t);
     if (n_chunk > team->n_thread)
-        for (int64_t c; (c = atomic_fetch_add_explicit(&team->ticket, 1, memory_order_relaxed)) < n_chunk;)
+        for (int64_t c;
+             (c = atomic_fetch_add_explicit(&team->ticket, 1, memory_order_relaxed)) < n_chunk;)
             run_chunk(s, c);
-    if (atomic_fetch_add_explicit(&team->n_arrived, 1, memory_order_acq_rel) < team->n_thread - 1) return;
+    if (atomic_fetch_add_explicit(&team->n_arrived, 1, memory_order_acq_rel) < team->n_thread - 1)
+        return;
     atomic_store_explicit(&team->n_arrived, 0, memory_order_relaxed);
     atomic_store_explicit(&team->ticket, team->n_thread, memory_order_relaxed);
     atomic_store_explicit(&team->progress, i + 1, memory_order_release);
@@ -156,7 +158,8 @@ static void begin_epoch(bt_team *team)
     if (atomic_load(&team->n_parked)) futex_wake_all(&team->epoch);
 }
 
-void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx, int n_step)
+void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
+                 int n_step)
 {
     if (n_step <= 0) return;
     team->step = step;
@@ -189,8 +192,8 @@ int bt_team_size(const bt_team *team) { return team->n_thread; }
 
 bt_status bt_team_new(int n_thread, bt_team **ret_team)
 {
-    BT_FAIL_IF(n_thread < 1 || n_thread > THREAD_MAX, INVALID, "%d threads, must be from 1 to %d", n_thread,
-               THREAD_MAX);
+    BT_FAIL_IF(n_thread < 1 || n_thread > THREAD_MAX, INVALID, "%d threads, must be from 1 to %d",
+               n_thread, THREAD_MAX);
     bt_team *team;
     BT_TRY(bt_alloc_zero((void **)&team, sizeof *team, BT_MEM_DEVICE));
     team->n_thread = n_thread;

@@ -16,21 +16,22 @@ typedef void (*bt_range_fn)(const void *args, int64_t begin, int64_t end);
 
 typedef struct bt_step {
     bt_range_fn fn;
-    const void *args;   // read by every thread; alive until bt_team_run returns
-    int64_t n_item;     // >= 0
-    int64_t grain;      // items a chunk, >= 1
+    const void *args; // read by every thread; alive until bt_team_run returns
+    int64_t n_item;   // >= 0
+    int64_t grain;    // items a chunk, >= 1
 } bt_step;
 
 typedef struct bt_team bt_team;
 
 /* Start a team of n_thread (1..256) threads, the caller of bt_team_run counted as one. */
 BT_CHECKED bt_status bt_team_new(int n_thread, bt_team **ret_team);
-void bt_team_free(bt_team *team);   // NULL is nothing
+void bt_team_free(bt_team *team); // NULL is nothing
 int bt_team_size(const bt_team *team);
 
 /* Run step(ctx, 0), ..., step(ctx, n_step - 1) in order and return when all is done. `step` must be
  * pure: every thread calls it. One caller at a time. Never fails, never allocates. */
-void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx, int n_step);
+void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
+                 int n_step);
 
 /* Run one step. */
 void bt_team_run_one(bt_team *team, bt_step step);

@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "kernel/table.h"
 
-enum { PENDING_MAX = 64 };   // launch arrays a stream holds
+enum { PENDING_MAX = 64 }; // launch arrays a stream holds
 
 typedef struct cpu_device {
     bt_device base;
@@ -32,7 +32,8 @@ static bt_status cpu_submit(bt_stream *stream, const bt_launch *launch, int32_t 
 {
     cpu_stream *s = (cpu_stream *)stream;
     if (s->n_pending == PENDING_MAX)
-        return bt_fail(BT_BUSY, "%d launch lists are waiting on the stream, at most %d", s->n_pending, PENDING_MAX);
+        return bt_fail(BT_BUSY, "%d launch lists are waiting on the stream, at most %d",
+                       s->n_pending, PENDING_MAX);
     s->pending[s->n_pending].launch = launch;
     s->pending[s->n_pending++].n = n;
     return BT_OK;
@@ -74,8 +75,9 @@ static void cpu_free(bt_device *device, void *block)
 static void cpu_get_caps(const bt_device *device, bt_device_caps *ret_caps)
 {
     const cpu_device *d = (const cpu_device *)device;
-    *ret_caps = (bt_device_caps){
-        .name = "cpu", .level = bt_cpu_level_name(d->kernels.level), .n_thread = bt_team_size(d->team)};
+    *ret_caps = (bt_device_caps){.name = "cpu",
+                                 .level = bt_cpu_level_name(d->kernels.level),
+                                 .n_thread = bt_team_size(d->team)};
 }
 
 static void cpu_close(bt_device *device)
@@ -102,7 +104,8 @@ static bt_status choose_level(const char *cap, bt_cpu_level *ret_level)
     bt_cpu_level level;
     BT_TRY(bt_cpu_level_parse(cap, &level));
     if (!bt_cpu_has_level(level))
-        return bt_fail(BT_UNSUPPORTED, "this CPU lacks what level '%s' needs", bt_cpu_level_name(level));
+        return bt_fail(BT_UNSUPPORTED, "this CPU lacks what level '%s' needs",
+                       bt_cpu_level_name(level));
     *ret_level = level;
     return BT_OK;
 }

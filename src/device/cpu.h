@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cpu: the CPU device. What only it can offer: its worker team, for work outside streams (packing). */
+/* cpu: the CPU device. What only it can offer: its worker team, for work outside streams (packing).
+ */
 #pragma once
 #include "base/team.h"
 #include "device/device.h"

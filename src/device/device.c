@@ -17,7 +17,8 @@ bt_status bt_device_open(const char *name, const bt_device_config *config, bt_de
 {
     static const bt_device_config defaults;
     for (size_t i = 0; i < BT_COUNT_OF(devices); i++)
-        if (!strcmp(name, devices[i].name)) return devices[i].open(config ? config : &defaults, ret_device);
+        if (!strcmp(name, devices[i].name))
+            return devices[i].open(config ? config : &defaults, ret_device);
 #define NAME(each) " " #each
     return bt_fail(BT_NOTFOUND, "there is no device '%s'; there are:" BT_DEVICE_LIST(NAME), name);
 #undef NAME

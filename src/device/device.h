@@ -20,7 +20,7 @@ struct bt_kernel_table;
 
 struct bt_device {
     const bt_device_ops *ops;
-    const struct bt_kernel_table *kernels;   // what operators choose from
+    const struct bt_kernel_table *kernels; // what operators choose from
 };
 
 struct bt_stream {
@@ -31,6 +31,7 @@ struct bt_stream {
 #define BT_DEVICE_LIST(X) X(cpu)
 
 #define BT_DEVICE_DECLARE(name)                                                                    \
-    BT_CHECKED bt_status bt_device_##name##_open(const bt_device_config *config, bt_device **ret_device);
+    BT_CHECKED bt_status bt_device_##name##_open(const bt_device_config *config,                   \
+                                                 bt_device **ret_device);
 BT_DEVICE_LIST(BT_DEVICE_DECLARE)
 #undef BT_DEVICE_DECLARE

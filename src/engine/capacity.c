@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* capacity: see capacity.h. Products cannot overflow: the largest, tokens * bytes a token, is checked;
- * the rest is bounded by the field limits below. */
+/* capacity: see capacity.h. Products cannot overflow: the largest, tokens * bytes a token, is
+ * checked; the rest is bounded by the field limits below. */
 #include "engine/capacity.h"
 #include "base/bits.h"
 #include "engine/sampler.h"
@@ -54,12 +54,14 @@ static bt_status settle_config(bt_engine_config *c, const bt_capacity_facts *fac
     BT_FAIL_IF(c->kv_dtype != BT_F32 && c->kv_dtype != BT_F16 && c->kv_dtype != BT_BF16, INVALID,
                "kv_dtype is %s; allowed are f32, f16 and bf16", bt_dtype_name(c->kv_dtype));
     BT_FAIL_IF(c->n_kv_token < 0 || (c->n_kv_token > 0 && c->n_kv_token < c->n_ctx), INVALID,
-               "n_kv_token is %lld; at least n_ctx (%d) is needed", (long long)c->n_kv_token, c->n_ctx);
+               "n_kv_token is %lld; at least n_ctx (%d) is needed", (long long)c->n_kv_token,
+               c->n_ctx);
     return BT_OK;
 }
 
 /* Pages of the pool: what was asked for, or what all requests need as far as memory lets them. */
-static bt_status plan_pool(const bt_engine_config *c, const bt_capacity_facts *facts, int32_t *ret_n_page)
+static bt_status plan_pool(const bt_engine_config *c, const bt_capacity_facts *facts,
+                           int32_t *ret_n_page)
 {
     int64_t n_page_max = bt_div_up(c->n_ctx, c->page_len), page_bytes, all_bytes;
     BT_FAIL_IF(!bt_mul_fits((int64_t)c->page_len, facts->kv_token_bytes, &page_bytes), LIMIT,
@@ -71,10 +73,11 @@ static bt_status plan_pool(const bt_engine_config *c, const bt_capacity_facts *f
     }
     BT_FAIL_IF(n_page > INT32_MAX, INVALID, "n_kv_token is %lld: more than %d pages of %d tokens",
                (long long)c->n_kv_token, INT32_MAX, c->page_len);
-    BT_FAIL_IF(!bt_mul_fits(n_page, page_bytes, &all_bytes) || all_bytes > facts->free_bytes, NOMEM,
-               "a KV pool of %lld tokens of %lld bytes needs %.1f MiB, %.1f MiB are free; n_ctx is %d",
-               (long long)(n_page * c->page_len), (long long)facts->kv_token_bytes,
-               (double)n_page * (double)page_bytes / 0x1p20, (double)facts->free_bytes / 0x1p20, c->n_ctx);
+    BT_FAIL_IF(
+        !bt_mul_fits(n_page, page_bytes, &all_bytes) || all_bytes > facts->free_bytes, NOMEM,
+        "a KV pool of %lld tokens of %lld bytes needs %.1f MiB, %.1f MiB are free; n_ctx is %d",
+        (long long)(n_page * c->page_len), (long long)facts->kv_token_bytes,
+        (double)n_page * (double)page_bytes / 0x1p20, (double)facts->free_bytes / 0x1p20, c->n_ctx);
     *ret_n_page = (int32_t)n_page;
     return BT_OK;
 }

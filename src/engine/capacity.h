@@ -8,20 +8,20 @@
 
 /* What the plan must know besides the configuration. */
 typedef struct bt_capacity_facts {
-    int32_t n_ctx_model;       // longest context the model was made for
+    int32_t n_ctx_model; // longest context the model was made for
     int32_t n_vocab;
-    int64_t kv_token_bytes;    // K and V of one token over all layers; see bt_kv_token_bytes
-    int64_t free_bytes;        // memory that may be taken, weights already set aside
-    int32_t n_cpu;             // processors this process may use
+    int64_t kv_token_bytes; // K and V of one token over all layers; see bt_kv_token_bytes
+    int64_t free_bytes;     // memory that may be taken, weights already set aside
+    int32_t n_cpu;          // processors this process may use
 } bt_capacity_facts;
 
 typedef struct bt_capacity {
     int32_t n_ctx, n_thread, n_request_max;
-    bt_sched_config sched;     // limits, chunk, policy
-    int64_t kv_bytes;          // the pool: n_page * page_len * kv_token_bytes
-    int64_t sched_bytes;       // batch arrays, lists, page tables
+    bt_sched_config sched; // limits, chunk, policy
+    int64_t kv_bytes;      // the pool: n_page * page_len * kv_token_bytes
+    int64_t sched_bytes;   // batch arrays, lists, page tables
     int64_t sampler_bytes;
-    int64_t slab_bytes;        // request slots, without what each request brings
+    int64_t slab_bytes; // request slots, without what each request brings
 } bt_capacity;
 
 /* Bytes of K and V that one token needs: only the n_kv heads are kept, not all n_head. */
@@ -30,5 +30,5 @@ int64_t bt_kv_token_bytes(const bt_hparams *hparams, bt_dtype kv_dtype);
 /* Decide all sizes. Pure.
  * Errors  INVALID: a field of `config` out of range, named.
  *         NOMEM: not even one request of n_ctx fits; the message says what it takes. */
-BT_CHECKED bt_status bt_capacity_plan(const bt_engine_config *config, const bt_capacity_facts *facts,
-                                      bt_capacity *ret_capacity);
+BT_CHECKED bt_status bt_capacity_plan(const bt_engine_config *config,
+                                      const bt_capacity_facts *facts, bt_capacity *ret_capacity);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* engine: the conductor's desk. A step is: hear what users wish, plan, run, hand out tokens. Owns
- * nothing but its parts; request has the events, sched the batch, pages the pool, sampler the choice,
- * and the runner the model. */
+ * nothing but its parts; request has the events, sched the batch, pages the pool, sampler the
+ * choice, and the runner the model. */
 #include "baton/engine.h"
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -53,7 +53,8 @@ static bt_status gather_eog(bt_engine *e)
     for (int32_t id = 0; id < n_token; id++) n_max += bt_tokenizer_is_eog(p->tokenizer, id);
     BT_TRY(bt_alloc_array((void **)&e->eog, (size_t)n_max, sizeof *e->eog, BT_MEM_MISC));
     for (int32_t i = 0; i < p->n_eos; i++)
-        if (p->eos[i] >= 0 && p->eos[i] < p->runner.n_vocab && !contains(e->eog, e->n_eog, p->eos[i]))
+        if (p->eos[i] >= 0 && p->eos[i] < p->runner.n_vocab &&
+            !contains(e->eog, e->n_eog, p->eos[i]))
             e->eog[e->n_eog++] = p->eos[i];
     for (int32_t id = 0; id < n_token; id++)
         if (bt_tokenizer_is_eog(p->tokenizer, id) && !contains(e->eog, e->n_eog, id))
@@ -209,7 +210,8 @@ static void hear_users(bt_engine *e)
     int32_t n = s->n_running + s->n_waiting;
     memcpy(e->alive, s->running, (size_t)s->n_running * sizeof *e->alive);
     memcpy(e->alive + s->n_running, s->waiting, (size_t)s->n_waiting * sizeof *e->alive);
-    int32_t n_fresh = bt_slab_intake(e->slab, e->alive, n, e->alive + n, e->capacity.n_request_max - n);
+    int32_t n_fresh =
+        bt_slab_intake(e->slab, e->alive, n, e->alive + n, e->capacity.n_request_max - n);
     for (int32_t i = 0; i < n_fresh; i++) bt_sched_add(s, e->alive[n + i]);
     for (int32_t i = 0; i < n + n_fresh; i++)
         if (e->alive[i]->doomed) finish(e, e->alive[i], BT_FINISH_CANCELLED);
@@ -223,7 +225,8 @@ static void show_logits(bt_engine *e, bt_request *r, const float *logits)
         int32_t pos = first + i;
         if (pos < r->n_read || pos >= r->n_prompt) continue;
         if (r->params.logits_all || pos == r->n_prompt - 1)
-            r->params.logits_fn(r->params.logits_ctx, pos, logits + (int64_t)i * e->parts.runner.n_vocab,
+            r->params.logits_fn(r->params.logits_ctx, pos,
+                                logits + (int64_t)i * e->parts.runner.n_vocab,
                                 e->parts.runner.n_vocab);
         r->n_read = pos + 1;
     }
@@ -253,7 +256,8 @@ static size_t add_text(bt_engine *e, bt_request *r, char *out)
     int32_t id = r->ids[r->n_id - 1];
     const char *fresh;
     size_t len;
-    if (!r->detok || id >= bt_tokenizer_n_vocab(e->parts.tokenizer)) return 0; // a padded vocabulary's end
+    if (!r->detok || id >= bt_tokenizer_n_vocab(e->parts.tokenizer))
+        return 0; // a padded vocabulary's end
     if (bt_detok_push(r->detok, id, &fresh, &len) != BT_OK) return 0;
     return bt_stop_push(r->stop, fresh, len, r->n_id - r->n_prompt >= r->params.min_tokens, out);
 }
@@ -269,8 +273,8 @@ static void hand_out(bt_engine *e, bt_request *r, int32_t id, const float *logit
     event.index = event.n_output - 1;
     event.text_len = add_text(e, r, text);
     if (r->params.logprobs)
-        event.n_top = bt_sampler_logprobs(logits, e->parts.runner.n_vocab, id, r->params.n_top_logprobs,
-                                          &event.logprob, event.top);
+        event.n_top = bt_sampler_logprobs(logits, e->parts.runner.n_vocab, id,
+                                          r->params.n_top_logprobs, &event.logprob, event.top);
     bt_request_emit(r, &event);
 }
 
@@ -289,7 +293,8 @@ static void advance(bt_engine *e, bt_request *r, const float *logits)
     int32_t id = choose(e, r, last);
     if (id < 0)
         finish(e, r, BT_FINISH_ERROR);
-    else if (contains(e->eog, e->n_eog, id) || contains(r->params.stop_ids, r->params.n_stop_id, id))
+    else if (contains(e->eog, e->n_eog, id) ||
+             contains(r->params.stop_ids, r->params.n_stop_id, id))
         finish(e, r, BT_FINISH_STOP);
     else {
         hand_out(e, r, id, last);
@@ -306,7 +311,8 @@ static void advance_all(bt_engine *e, const float *logits)
     memcpy(e->alive, e->sched.running, (size_t)n * sizeof *e->alive); // finishing changes the list
     for (int32_t i = 0; i < n; i++)
         if (e->alive[i]->n_take > 0)
-            advance(e, e->alive[i], logits + (int64_t)e->alive[i]->first_out * e->parts.runner.n_vocab);
+            advance(e, e->alive[i],
+                    logits + (int64_t)e->alive[i]->first_out * e->parts.runner.n_vocab);
 }
 
 bt_status bt_engine_step(bt_engine *e, int32_t *ret_n_alive)
@@ -324,6 +330,7 @@ bt_status bt_engine_step(bt_engine *e, int32_t *ret_n_alive)
             finish_all_running(e);
     }
     take_stats(e);
-    if (ret_n_alive) *ret_n_alive = e->sched.n_running + e->sched.n_waiting + bt_slab_n_incoming(e->slab);
+    if (ret_n_alive)
+        *ret_n_alive = e->sched.n_running + e->sched.n_waiting + bt_slab_n_incoming(e->slab);
     return st;
 }

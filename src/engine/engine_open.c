@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* engine_open: from a model's path to the parts of an engine: open the file, plan all sizes, make the
- * runner for them. The one place of the engine that knows what a model file is. */
+/* engine_open: from a model's path to the parts of an engine: open the file, plan all sizes, make
+ * the runner for them. The one place of the engine that knows what a model file is. */
 #include "base/clock.h"
 #include "base/cpuid.h"
 #include "base/meminfo.h"
@@ -23,10 +23,11 @@ static bt_capacity_facts facts_of(const bt_engine_config *config, const bt_model
 static bt_status open_runner(const bt_engine_config *config, const bt_capacity *capacity,
                              bt_engine_parts *parts)
 {
-    bt_model_runner_config runner = {.limits = capacity->sched.limits,
-                                     .n_thread = capacity->n_thread,
-                                     .cpu_level = config->cpu_level,
-                                     .progress = {.fn = config->progress, .ctx = config->progress_ctx}};
+    bt_model_runner_config runner = {
+        .limits = capacity->sched.limits,
+        .n_thread = capacity->n_thread,
+        .cpu_level = config->cpu_level,
+        .progress = {.fn = config->progress, .ctx = config->progress_ctx}};
     int32_t n_thread;
     BT_TRY(bt_model_runner_open(parts->file, &runner, &parts->runner));
     bt_model_runner_device(&parts->runner, &parts->cpu_level, &n_thread);
@@ -51,7 +52,8 @@ static bt_status open_from_file(const bt_engine_config *config, bt_engine_parts 
 bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine)
 {
     bt_engine_parts parts = {.open_ns = bt_now_ns(), .close_file = bt_model_file_close};
-    BT_FAIL_IF(!config->model, INVALID, "model is NULL; a file, a directory or synth:SHAPE is needed");
+    BT_FAIL_IF(!config->model, INVALID,
+               "model is NULL; a file, a directory or synth:SHAPE is needed");
     BT_FAIL_IF((unsigned)config->kv_dtype >= BT_DTYPE_COUNT, INVALID,
                "kv_dtype is %d; allowed are f32, f16 and bf16", (int)config->kv_dtype);
     BT_TRY(bt_model_file_open(config->model, BT_USE_COMPUTE, &parts.file));

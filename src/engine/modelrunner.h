@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/* modelrunner: the real runner: a model's graph on a device, with the paged KV pool it writes and reads. */
+/* modelrunner: the real runner: a model's graph on a device, with the paged KV pool it writes and
+ * reads. */
 #pragma once
 #include "engine/runner.h"
 #include "model/modelfile.h"
 
 typedef struct bt_model_runner_config {
     bt_batch_limits limits;
-    int32_t n_thread;          // 0: one a processor
-    const char *cpu_level;     // NULL: the best there is, capped by $BATON_CPU
-    bt_progress progress;      // while packing
+    int32_t n_thread;      // 0: one a processor
+    const char *cpu_level; // NULL: the best there is, capped by $BATON_CPU
+    bt_progress progress;  // while packing
 } bt_model_runner_config;
 
-/* Pack the model's weights, build its graph, plan the arena for the largest batch, allocate the pool.
- * `file` must be open for computing and outlive the runner. NOMEM says for what. */
-BT_CHECKED bt_status bt_model_runner_open(const bt_model_file *file, const bt_model_runner_config *config,
+/* Pack the model's weights, build its graph, plan the arena for the largest batch, allocate the
+ * pool. `file` must be open for computing and outlive the runner. NOMEM says for what. */
+BT_CHECKED bt_status bt_model_runner_open(const bt_model_file *file,
+                                          const bt_model_runner_config *config,
                                           bt_runner *ret_runner);
 
 /* The bytes of the KV pool for these limits, exactly as the runner allocates it; -1 when the number
@@ -21,4 +23,5 @@ BT_CHECKED bt_status bt_model_runner_open(const bt_model_file *file, const bt_mo
 int64_t bt_model_runner_kv_bytes(const bt_hparams *hp, const bt_batch_limits *limits);
 
 /* What the device of an open runner is. */
-void bt_model_runner_device(const bt_runner *runner, const char **ret_cpu_level, int32_t *ret_n_thread);
+void bt_model_runner_device(const bt_runner *runner, const char **ret_cpu_level,
+                            int32_t *ret_n_thread);

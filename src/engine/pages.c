@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* pages: see pages.h. One block of memory holds the struct and its arrays. The free list is a stack,
- * so a page that was just let go, still warm in the cache, is the next to be used. */
+/* pages: see pages.h. One block of memory holds the struct and its arrays. The free list is a
+ * stack, so a page that was just let go, still warm in the cache, is the next to be used. */
 #include "engine/pages.h"
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -29,8 +29,8 @@ size_t bt_pages_bytes(const bt_pages_config *config)
 bt_status bt_pages_open(const bt_pages_config *c, bt_pages **ret_pages)
 {
     BT_FAIL_IF(c->n_page < 1 || c->page_len < 1 || c->n_seq_max < 1 || c->n_page_max < 1, INVALID,
-               "a pool of %d pages of %d tokens for %d sequences of %d pages", c->n_page, c->page_len,
-               c->n_seq_max, c->n_page_max);
+               "a pool of %d pages of %d tokens for %d sequences of %d pages", c->n_page,
+               c->page_len, c->n_seq_max, c->n_page_max);
     bt_pages *p;
     BT_TRY(bt_alloc_zero((void **)&p, bt_pages_bytes(c), BT_MEM_WORKSPACE));
     p->config = *c;
@@ -69,8 +69,8 @@ static bt_status check_seq(const bt_pages *p, int32_t seq)
 
 static bt_status check_used(const bt_pages *p, int32_t page_id)
 {
-    BT_FAIL_IF(page_id < 0 || page_id >= p->config.n_page, INVALID, "page %d is not in the pool of %d",
-               page_id, p->config.n_page);
+    BT_FAIL_IF(page_id < 0 || page_id >= p->config.n_page, INVALID,
+               "page %d is not in the pool of %d", page_id, p->config.n_page);
     BT_FAIL_IF(p->ref_count[page_id] == 0, INVALID, "page %d is free already", page_id);
     return BT_OK;
 }

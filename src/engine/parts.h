@@ -5,14 +5,15 @@
 #include "engine/capacity.h"
 
 typedef struct bt_engine_parts {
-    bt_runner runner;                  // closed with the engine
-    const bt_tokenizer *tokenizer;     // NULL: events carry no text
-    const int32_t *eos;                // [n_eos] ids that end a generation, besides the tokenizer's; copied
+    bt_runner runner;              // closed with the engine
+    const bt_tokenizer *tokenizer; // NULL: events carry no text
+    const int32_t *eos; // [n_eos] ids that end a generation, besides the tokenizer's; copied
     int32_t n_eos;
-    bt_model_file *file;               // what bt_engine_model answers; may be NULL
-    void (*close_file)(bt_model_file *file);   // called with the engine's end; NULL when there is no file
-    const char *cpu_level;             // for the statistics; lives as long as the engine
-    int64_t open_ns;                   // when opening began, monotonic
+    bt_model_file *file; // what bt_engine_model answers; may be NULL
+    void (*close_file)(
+        bt_model_file *file); // called with the engine's end; NULL when there is no file
+    const char *cpu_level;    // for the statistics; lives as long as the engine
+    int64_t open_ns;          // when opening began, monotonic
 } bt_engine_parts;
 
 /* Put an engine together by plan; the runner was made for capacity->sched.limits. On success the

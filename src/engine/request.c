@@ -6,7 +6,10 @@
 #include <assert.h>
 #include <string.h>
 
-size_t bt_slab_bytes(int32_t n_slot) { return sizeof(bt_slab) + (size_t)n_slot * sizeof(bt_request); }
+size_t bt_slab_bytes(int32_t n_slot)
+{
+    return sizeof(bt_slab) + (size_t)n_slot * sizeof(bt_request);
+}
 
 bt_status bt_slab_open(int32_t n_slot, bt_slab **ret_slab)
 {
@@ -106,16 +109,19 @@ static bt_status fill(bt_request *r, const bt_request_params *p, int32_t n_outpu
     r->ring = (bt_ring *)(at + b.ring);
     r->ring->head = r->ring->n = r->ring->text_head = r->ring->n_text = 0;
     r->params = *p;
-    r->params.logit_bias = copy_items(at + b.bias, p->logit_bias, p->n_logit_bias, sizeof *p->logit_bias);
+    r->params.logit_bias =
+        copy_items(at + b.bias, p->logit_bias, p->n_logit_bias, sizeof *p->logit_bias);
     r->params.ids = r->ids = copy_items(at + b.ids, p->ids, p->n_id, sizeof *p->ids);
-    r->params.stop_ids = copy_items(at + b.stop_ids, p->stop_ids, p->n_stop_id, sizeof *p->stop_ids);
+    r->params.stop_ids =
+        copy_items(at + b.stop_ids, p->stop_ids, p->n_stop_id, sizeof *p->stop_ids);
     r->n_prompt = r->n_id = p->n_id;
     r->n_output_max = n_output_max;
     r->seq = -1;
     r->state = BT_REQUEST_WAITING;
     if (tokenizer) {
         r->detok = (bt_detok *)(at + b.detok);
-        bt_detok_init(r->detok, tokenizer, BT_DETOK_CONTINUE | (p->special_text ? BT_DETOK_SPECIAL : 0));
+        bt_detok_init(r->detok, tokenizer,
+                      BT_DETOK_CONTINUE | (p->special_text ? BT_DETOK_SPECIAL : 0));
         r->stop = (bt_stop *)(at + b.stop);
         r->stop->n_held = 0;
         r->stop->ended = false;
@@ -154,8 +160,8 @@ static bool ring_has_room(const bt_ring *ring)
     return ring->n + 2 <= BT_RING_EVENTS && ring->n_text + 2 * BT_STOP_OUT_MAX <= BT_RING_TEXT;
 }
 
-/* Room for many tokens: worth computing everything anew. Coming back for each event that a slow user
- * takes would cost a whole prompt a token. */
+/* Room for many tokens: worth computing everything anew. Coming back for each event that a slow
+ * user takes would cost a whole prompt a token. */
 static bool ring_is_drained(const bt_ring *ring)
 {
     return ring->n <= BT_RING_EVENTS / 2 && ring->n_text <= BT_RING_TEXT / 2;
@@ -167,8 +173,8 @@ static void note_wishes(bt_request *r)
     r->doomed = r->cancel_asked;
 }
 
-int32_t bt_slab_intake(bt_slab *slab, bt_request *const *alive, int32_t n_alive, bt_request **ret_fresh,
-                       int32_t n_max)
+int32_t bt_slab_intake(bt_slab *slab, bt_request *const *alive, int32_t n_alive,
+                       bt_request **ret_fresh, int32_t n_max)
 {
     int32_t n = 0;
     bt_lock_take(&slab->lock);

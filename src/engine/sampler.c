@@ -38,7 +38,8 @@ static double clean(float logit)
     return logit > FLT_MAX ? FLT_MAX : logit;
 }
 
-/* Tokens seen in the window lose in favour: positive logits are divided, negative ones multiplied. */
+/* Tokens seen in the window lose in favour: positive logits are divided, negative ones multiplied.
+ */
 static void penalise_repetition(bt_sampler *s, const bt_sample_input *in)
 {
     double penalty = in->params->repetition_penalty;
@@ -74,7 +75,8 @@ static void adjust_logits(bt_sampler *s, const bt_sample_input *in)
     penalise_repetition(s, in);
     penalise_presence(s, in);
     for (int list = 0; list < 2; list++)
-        for (int32_t i = 0; i < in->n_forbidden[list]; i++) s->logit[in->forbidden[list][i]] = -INFINITY;
+        for (int32_t i = 0; i < in->n_forbidden[list]; i++)
+            s->logit[in->forbidden[list][i]] = -INFINITY;
 }
 
 /* The largest logit, the lowest id of equals; -1 when all are -inf. */
@@ -109,7 +111,8 @@ static int32_t keep_top_k(bt_cand *cand, int32_t n, int32_t k)
     return k;
 }
 
-/* Turn keys into weights and drop those that are 0 in double precision. The best one's weight is 1. */
+/* Turn keys into weights and drop those that are 0 in double precision. The best one's weight is 1.
+ */
 static int32_t weigh(bt_cand *cand, int32_t n)
 {
     int32_t kept = 0;
@@ -166,8 +169,8 @@ static int32_t keep_min_p(bt_cand *cand, int32_t n, double p)
     return kept;
 }
 
-/* Draw with the number u in [0, 1). The candidates' weights are laid out by id, so that the same number
- * draws the same token whatever order the filters left them in. */
+/* Draw with the number u in [0, 1). The candidates' weights are laid out by id, so that the same
+ * number draws the same token whatever order the filters left them in. */
 static int32_t draw(bt_sampler *s, int32_t n, double u)
 {
     double *weight = s->logit, sum = 0, reached = 0; // the logits have served
@@ -221,7 +224,8 @@ int32_t bt_sampler_logprobs(const float *logits, int32_t n_vocab, int32_t id, in
         if (n_top > 0 && logit > -INFINITY)
             n = insert_top(ret_top, n, n_top, (bt_token_logprob){i, (float)logit});
     }
-    for (int32_t i = 0; i < n_vocab && largest > -INFINITY; i++) sum += exp(clean(logits[i]) - largest);
+    for (int32_t i = 0; i < n_vocab && largest > -INFINITY; i++)
+        sum += exp(clean(logits[i]) - largest);
     double log_sum = largest + log(sum);
     for (int32_t i = 0; i < n; i++) ret_top[i].logprob = (float)(ret_top[i].logprob - log_sum);
     *ret_logprob = (float)(clean(logits[id]) - log_sum);

@@ -26,10 +26,10 @@ static size_t place_arrays(bt_sched *s, const bt_sched_config *c, char *at)
 {
     const bt_batch_limits *l = &c->limits;
     size_t n = 0;
-#define PLACE(pointer, count)                                                                              \
-    do {                                                                                                   \
-        if (at) (pointer) = (void *)(at + n);                                                              \
-        n += (size_t)(count) * sizeof *(pointer);                                                          \
+#define PLACE(pointer, count)                                                                      \
+    do {                                                                                           \
+        if (at) (pointer) = (void *)(at + n);                                                      \
+        n += (size_t)(count) * sizeof *(pointer);                                                  \
     } while (0)
     PLACE(s->waiting, c->n_request_max);
     PLACE(s->running, l->n_seq_max);
@@ -195,7 +195,10 @@ static void admit(bt_sched *s)
 
 /* ---- reserve ---- */
 
-static bool is_decoding(const bt_request *r) { return r->n_id - r->n_done == 1 && r->n_id > r->n_prompt; }
+static bool is_decoding(const bt_request *r)
+{
+    return r->n_id - r->n_done == 1 && r->n_id > r->n_prompt;
+}
 
 /* Tokens the request would like to take, as far as the step's budgets go. */
 static int32_t tokens_wanted(const bt_sched *s, const bt_request *r)
@@ -302,5 +305,6 @@ void bt_sched_plan(bt_sched *s)
     reserve(s);
     for (int32_t i = 0; i < s->n_running; i++)
         if (s->running[i]->n_take > 0) fill_sequence(s, s->running[i]);
-    assert(s->batch.n_tok <= s->config.limits.n_tok_max && s->batch.n_out <= s->config.limits.n_out_max);
+    assert(s->batch.n_tok <= s->config.limits.n_tok_max &&
+           s->batch.n_out <= s->config.limits.n_out_max);
 }

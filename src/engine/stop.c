@@ -10,7 +10,8 @@ static int32_t match_len(const bt_stop *s, int32_t n)
     int32_t longest = 0;
     for (int32_t i = 0; i < s->n; i++) {
         int32_t len = s->len[i];
-        if (len > longest && len <= n && !memcmp(s->held + n - len, s->text[i], (size_t)len)) longest = len;
+        if (len > longest && len <= n && !memcmp(s->held + n - len, s->text[i], (size_t)len))
+            longest = len;
     }
     return longest;
 }

@@ -48,8 +48,8 @@ static void swap(bt_cand *a, bt_cand *b)
     *b = was;
 }
 
-/* Choose a pivot in cand[0..n), n >= 3, and put those better than it before it. Returns its place and
- * what those before it weigh. */
+/* Choose a pivot in cand[0..n), n >= 3, and put those better than it before it. Returns its place
+ * and what those before it weigh. */
 static int32_t partition(bt_cand *cand, int32_t n, double *ret_weight)
 {
     bt_cand *a = &cand[0], *b = &cand[n / 2], *last = &cand[n - 1];

@@ -39,7 +39,8 @@ static bt_status grow(void **array, int32_t n, int32_t *n_max, size_t size)
     return BT_OK;
 }
 
-static bt_status add_value(bt_graph *g, const char *name, bt_graph_value_info info, bt_value *ret_value)
+static bt_status add_value(bt_graph *g, const char *name, bt_graph_value_info info,
+                           bt_value *ret_value)
 {
     char *copy;
     BT_FAIL_IF(g->frozen, INVALID, "value '%s': the graph is frozen", name);
@@ -53,8 +54,10 @@ static bt_status add_value(bt_graph *g, const char *name, bt_graph_value_info in
 
 bt_status bt_graph_input(bt_graph *graph, const char *name, bt_value *ret_value)
 {
-    BT_TRY(add_value(graph, name, (bt_graph_value_info){.kind = BT_VALUE_INPUT, .input = graph->n_input, .node = -1},
-                     ret_value));
+    BT_TRY(add_value(
+        graph, name,
+        (bt_graph_value_info){.kind = BT_VALUE_INPUT, .input = graph->n_input, .node = -1},
+        ret_value));
     graph->n_input++;
     return BT_OK;
 }
@@ -62,19 +65,24 @@ bt_status bt_graph_input(bt_graph *graph, const char *name, bt_value *ret_value)
 bt_status bt_graph_const(bt_graph *graph, const char *name, const bt_desc *desc, const void *data,
                          bt_value *ret_value)
 {
-    return add_value(graph, name,
-                     (bt_graph_value_info){.kind = BT_VALUE_CONST, .node = -1, .desc = *desc, .data = data}, ret_value);
+    return add_value(
+        graph, name,
+        (bt_graph_value_info){.kind = BT_VALUE_CONST, .node = -1, .desc = *desc, .data = data},
+        ret_value);
 }
 
 bt_status bt_graph_value(bt_graph *graph, const char *name, bt_value *ret_value)
 {
-    return add_value(graph, name, (bt_graph_value_info){.kind = BT_VALUE_TEMP, .node = -1}, ret_value);
+    return add_value(graph, name, (bt_graph_value_info){.kind = BT_VALUE_TEMP, .node = -1},
+                     ret_value);
 }
 
-static bt_status check_node(const bt_graph *g, const char *name, const bt_op *op, const bt_value *in, int32_t n_in)
+static bt_status check_node(const bt_graph *g, const char *name, const bt_op *op,
+                            const bt_value *in, int32_t n_in)
 {
-    BT_FAIL_IF(n_in < op->n_in_must || n_in > op->n_in, INVALID, "node '%s': %s takes %d to %d inputs, not %d", name,
-               op->name, op->n_in_must, op->n_in, n_in);
+    BT_FAIL_IF(n_in < op->n_in_must || n_in > op->n_in, INVALID,
+               "node '%s': %s takes %d to %d inputs, not %d", name, op->name, op->n_in_must,
+               op->n_in, n_in);
     for (int32_t i = 0; i < n_in; i++) {
         bool optional = in[i] == BT_VALUE_NONE && i >= op->n_in_must;
         BT_FAIL_IF(!optional && (in[i] < 0 || in[i] >= g->n_value), INVALID,
@@ -83,8 +91,8 @@ static bt_status check_node(const bt_graph *g, const char *name, const bt_op *op
     return BT_OK;
 }
 
-bt_status bt_graph_node(bt_graph *graph, const char *name, const bt_op *op, const void *param, const bt_value *in,
-                        int32_t n_in, bt_value out)
+bt_status bt_graph_node(bt_graph *graph, const char *name, const bt_op *op, const void *param,
+                        const bt_value *in, int32_t n_in, bt_value out)
 {
     bt_graph *g = graph;
     char *copy;
@@ -92,8 +100,9 @@ bt_status bt_graph_node(bt_graph *graph, const char *name, const bt_op *op, cons
     BT_TRY(check_node(g, name, op, in, n_in));
     BT_FAIL_IF(out < 0 || out >= g->n_value || g->value[out].kind != BT_VALUE_TEMP, INVALID,
                "node '%s': its output is no value that a node may define", name);
-    BT_FAIL_IF(g->value[out].node >= 0, INVALID, "node '%s': value '%s' is already defined by node '%s'", name,
-               g->value[out].name, g->node[g->value[out].node].name);
+    BT_FAIL_IF(g->value[out].node >= 0, INVALID,
+               "node '%s': value '%s' is already defined by node '%s'", name, g->value[out].name,
+               g->node[g->value[out].node].name);
     BT_TRY(grow((void **)&g->node, g->n_node, &g->node_max, sizeof *g->node));
     BT_TRY(bt_arena_text(&g->arena, name, strlen(name), &copy));
     bt_graph_node_info node = {.name = copy, .op = op, .out = out};
@@ -104,8 +113,8 @@ bt_status bt_graph_node(bt_graph *graph, const char *name, const bt_op *op, cons
     return BT_OK;
 }
 
-bt_status bt_graph_apply(bt_graph *graph, const char *name, const bt_op *op, const void *param, const bt_value *in,
-                         int32_t n_in, bt_value *ret_out)
+bt_status bt_graph_apply(bt_graph *graph, const char *name, const bt_op *op, const void *param,
+                         const bt_value *in, int32_t n_in, bt_value *ret_out)
 {
     bt_value out;
     BT_TRY(bt_graph_value(graph, name, &out));
@@ -118,10 +127,10 @@ bt_status bt_graph_output(bt_graph *graph, bt_value value)
 {
     bt_graph *g = graph;
     BT_FAIL_IF(g->frozen, INVALID, "the graph is frozen");
-    BT_FAIL_IF(value < 0 || value >= g->n_value, INVALID, "output %d is value %d, which does not exist", g->n_output,
-               value);
-    BT_FAIL_IF(g->value[value].kind != BT_VALUE_TEMP, INVALID, "output '%s' is not computed by the graph",
-               g->value[value].name);
+    BT_FAIL_IF(value < 0 || value >= g->n_value, INVALID,
+               "output %d is value %d, which does not exist", g->n_output, value);
+    BT_FAIL_IF(g->value[value].kind != BT_VALUE_TEMP, INVALID,
+               "output '%s' is not computed by the graph", g->value[value].name);
     BT_TRY(grow((void **)&g->output, g->n_output, &g->output_max, sizeof *g->output));
     g->output[g->n_output++] = value;
     g->value[value].is_output = true;

@@ -11,29 +11,29 @@ typedef enum bt_value_kind { BT_VALUE_INPUT, BT_VALUE_CONST, BT_VALUE_TEMP } bt_
 typedef struct bt_graph_value_info {
     const char *name;
     bt_value_kind kind;
-    int32_t input;          // INPUT: its number
-    int32_t node;           // TEMP: the node that defines it, -1 while there is none
+    int32_t input; // INPUT: its number
+    int32_t node;  // TEMP: the node that defines it, -1 while there is none
     bool is_output;
-    bt_desc desc;           // CONST
-    const void *data;       // CONST
+    bt_desc desc;     // CONST
+    const void *data; // CONST
 } bt_graph_value_info;
 
 typedef struct bt_graph_node_info {
     const char *name;
     const bt_op *op;
     uint64_t param[BT_OP_PARAM_BYTES / 8];
-    bt_value in[BT_OP_IN_MAX];   // op->n_in entries; BT_VALUE_NONE where left out
+    bt_value in[BT_OP_IN_MAX]; // op->n_in entries; BT_VALUE_NONE where left out
     bt_value out;
 } bt_graph_node_info;
 
 struct bt_graph {
     bt_refs refs;
     bool frozen;
-    bt_arena arena;         // names
+    bt_arena arena; // names
     bt_graph_value_info *value;
-    bt_graph_node_info *node;    // after freezing: in order of execution, live ones only
+    bt_graph_node_info *node; // after freezing: in order of execution, live ones only
     bt_value *output;
     int32_t n_value, n_node, n_output, n_input;
-    int32_t value_max, node_max, output_max;   // allocated
-    int32_t n_launch_max;   // after freezing: launches of one run at most
+    int32_t value_max, node_max, output_max; // allocated
+    int32_t n_launch_max;                    // after freezing: launches of one run at most
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* memplan: size-ordered best fit (Pisarchyk and Lee 2020, "Efficient memory management for deep neural
- * net inference", sec. 5: greedy by size). */
+/* memplan: size-ordered best fit (Pisarchyk and Lee 2020, "Efficient memory management for deep
+ * neural net inference", sec. 5: greedy by size). */
 #include "graph/memplan.h"
 #include "base/bits.h"
 
@@ -11,8 +11,10 @@ static bool lives_with(const bt_memplan_block *a, const bt_memplan_block *b)
 
 static int64_t padded(int64_t bytes) { return bt_round_up(bytes, BT_MEMPLAN_ALIGN); }
 
-/* Put block k into the tightest gap between the blocks in `placed` (ascending offsets) it lives with. */
-static int64_t best_offset(const bt_memplan_block *block, const int32_t *placed, int32_t n_placed, int32_t k)
+/* Put block k into the tightest gap between the blocks in `placed` (ascending offsets) it lives
+ * with. */
+static int64_t best_offset(const bt_memplan_block *block, const int32_t *placed, int32_t n_placed,
+                           int32_t k)
 {
     int64_t end = 0, best = -1, best_gap = INT64_MAX, need = padded(block[k].bytes);
     for (int32_t i = 0; i < n_placed; i++) {
@@ -29,7 +31,8 @@ static int64_t best_offset(const bt_memplan_block *block, const int32_t *placed,
 }
 
 /* Insertion into the placed list, ordered by offset. */
-static void insert_placed(const bt_memplan_block *block, int32_t *placed, int32_t n_placed, int32_t k)
+static void insert_placed(const bt_memplan_block *block, int32_t *placed, int32_t n_placed,
+                          int32_t k)
 {
     int32_t i = n_placed;
     for (; i && block[placed[i - 1]].offset > block[k].offset; i--) placed[i] = placed[i - 1];
@@ -65,10 +68,11 @@ int64_t bt_memplan(bt_memplan_block *block, int32_t n, int32_t *scratch)
 int64_t bt_memplan_bound(const bt_memplan_block *block, int32_t n)
 {
     int64_t bound = 0;
-    for (int32_t i = 0; i < n; i++) {   // the live set is largest where some block begins
+    for (int32_t i = 0; i < n; i++) { // the live set is largest where some block begins
         int64_t live = 0;
         for (int32_t j = 0; j < n; j++)
-            if (block[j].first <= block[i].first && block[i].first <= block[j].last) live += padded(block[j].bytes);
+            if (block[j].first <= block[i].first && block[i].first <= block[j].last)
+                live += padded(block[j].bytes);
         bound = bt_max_i64(bound, live);
     }
     return bound;
@@ -78,12 +82,14 @@ bt_status bt_memplan_check(const bt_memplan_block *block, int32_t n, int64_t are
 {
     for (int32_t i = 0; i < n; i++) {
         const bt_memplan_block *a = &block[i];
-        BT_FAIL_IF(a->bytes && (a->offset < 0 || a->offset % BT_MEMPLAN_ALIGN || a->offset + a->bytes > arena_bytes),
+        BT_FAIL_IF(a->bytes && (a->offset < 0 || a->offset % BT_MEMPLAN_ALIGN ||
+                                a->offset + a->bytes > arena_bytes),
                    INVALID, "block %d at %lld does not lie in the arena", i, (long long)a->offset);
         for (int32_t j = 0; j < i; j++) {
             const bt_memplan_block *b = &block[j];
             bool apart = a->offset + a->bytes <= b->offset || b->offset + b->bytes <= a->offset;
-            BT_FAIL_IF(a->bytes && b->bytes && lives_with(a, b) && !apart, INVALID, "blocks %d and %d overlap", i, j);
+            BT_FAIL_IF(a->bytes && b->bytes && lives_with(a, b) && !apart, INVALID,
+                       "blocks %d and %d overlap", i, j);
         }
     }
     return BT_OK;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* order: a depth-first walk back from the outputs marks the live nodes and finds cycles; sorting takes
- * the smallest ready node each time. */
+/* order: a depth-first walk back from the outputs marks the live nodes and finds cycles; sorting
+ * takes the smallest ready node each time. */
 #include "graph/order.h"
 #include <string.h>
 
@@ -8,11 +8,11 @@ enum { NEW, OPEN, DONE };
 
 typedef struct walk {
     bt_graph *g;
-    uint8_t *mark;        // [n_node]
-    int32_t *stack;       // [n_node] nodes being visited
-    int32_t *next_in;     // [n_node] the input to look at next
-    int32_t *n_wait;      // [n_node] inputs not yet computed
-    int32_t *heap;        // [n_node] ready nodes, smallest first
+    uint8_t *mark;    // [n_node]
+    int32_t *stack;   // [n_node] nodes being visited
+    int32_t *next_in; // [n_node] the input to look at next
+    int32_t *n_wait;  // [n_node] inputs not yet computed
+    int32_t *heap;    // [n_node] ready nodes, smallest first
     bt_graph_node_info *sorted;
     int32_t n_heap, n_live;
 } walk;
@@ -27,8 +27,10 @@ static int32_t maker(const bt_graph *g, int32_t n, int32_t i)
 static bt_status check_defined(const bt_graph *g, int32_t n, int32_t i)
 {
     bt_value v = g->node[n].in[i];
-    if (v == BT_VALUE_NONE || g->value[v].kind != BT_VALUE_TEMP || g->value[v].node >= 0) return BT_OK;
-    return bt_fail(BT_INVALID, "node '%s': value '%s' is defined by no node", g->node[n].name, g->value[v].name);
+    if (v == BT_VALUE_NONE || g->value[v].kind != BT_VALUE_TEMP || g->value[v].node >= 0)
+        return BT_OK;
+    return bt_fail(BT_INVALID, "node '%s': value '%s' is defined by no node", g->node[n].name,
+                   g->value[v].name);
 }
 
 /* Visit everything `root` needs, with a stack of our own: graphs may be deep. */
@@ -50,8 +52,8 @@ static bt_status mark_from(walk *w, int32_t root)
         BT_TRY(check_defined(w->g, n, i));
         int32_t m = maker(w->g, n, i);
         if (m < 0 || w->mark[m] == DONE) continue;
-        BT_FAIL_IF(w->mark[m] == OPEN, INVALID, "nodes '%s' and '%s' are on a cycle", w->g->node[m].name,
-                   w->g->node[n].name);
+        BT_FAIL_IF(w->mark[m] == OPEN, INVALID, "nodes '%s' and '%s' are on a cycle",
+                   w->g->node[m].name, w->g->node[n].name);
         w->mark[m] = OPEN;
         w->stack[depth++] = m;
     }
@@ -92,7 +94,7 @@ static bt_status collect_readers(const walk *w, int32_t **ret_first, int32_t **r
         bt_free(first);
         return st;
     }
-    for (int pass = 0; pass < 2; pass++) {   // count, then place
+    for (int pass = 0; pass < 2; pass++) { // count, then place
         for (int32_t n = 0; n < g->n_node; n++)
             for (int32_t i = 0; w->mark[n] == DONE && i < BT_OP_IN_MAX; i++) {
                 int32_t m = maker(g, n, i);
@@ -125,7 +127,7 @@ static bt_status sort_live(walk *w)
         for (int32_t r = first[n]; r < first[n + 1]; r++)
             if (--w->n_wait[reader[r]] == 0) heap_push(w, reader[r]);
     }
-    assert(n_sorted == w->n_live);   // mark_from found no cycle
+    assert(n_sorted == w->n_live); // mark_from found no cycle
     bt_free(first);
     bt_free(reader);
     return BT_OK;

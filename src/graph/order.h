@@ -3,7 +3,7 @@
 #pragma once
 #include "graph/graph.h"
 
-/* Drop the nodes no output needs and sort the rest so that each comes after those it reads; among nodes
- * that are ready, the one added first goes first (a stable sort). INVALID: an undefined value that is
- * needed, or a cycle; names the nodes. The graph is unchanged on failure. */
+/* Drop the nodes no output needs and sort the rest so that each comes after those it reads; among
+ * nodes that are ready, the one added first goes first (a stable sort). INVALID: an undefined value
+ * that is needed, or a cycle; names the nodes. The graph is unchanged on failure. */
 BT_CHECKED bt_status bt_graph_order(bt_graph *graph);

@@ -9,15 +9,15 @@
 struct bt_plan_cache {
     bt_graph *graph;
     bt_op_env env;
-    bt_desc *max_desc;           // [n_input]
-    int64_t *max_bytes;          // [n_value] of the temporaries at the largest shapes, by block
-    int64_t *max_work;           // [n_node]
+    bt_desc *max_desc;  // [n_input]
+    int64_t *max_bytes; // [n_value] of the temporaries at the largest shapes, by block
+    int64_t *max_work;  // [n_node]
     int64_t arena_bytes, bound_bytes;
-    bt_plan *plan;               // [n_plan]
+    bt_plan *plan; // [n_plan]
     int32_t n_plan, n_used;
     uint64_t clock;
     bt_plan_counters counters;
-    char *block;                 // all plans' arrays
+    char *block; // all plans' arrays
 };
 
 /* ---- one plan ---- */
@@ -103,9 +103,9 @@ void *bt_plan_output(const bt_plan *plan, int32_t k)
 /* ---- the arena: one block of memory per temporary, or per chain of in-place ones ---- */
 
 typedef struct arena_plan {
-    bt_memplan_block *block;   // [n_value + n_node]: values' blocks, then the nodes' scratch
-    int32_t *owner;            // [n_value] whose block the value lies in
-    int32_t *last_use;         // [n_value] step of the last reader
+    bt_memplan_block *block; // [n_value + n_node]: values' blocks, then the nodes' scratch
+    int32_t *owner;          // [n_value] whose block the value lies in
+    int32_t *last_use;       // [n_value] step of the last reader
     int32_t *scratch;
 } arena_plan;
 
@@ -119,8 +119,8 @@ static void find_last_uses(const bt_graph *g, int32_t *last_use)
     for (int32_t k = 0; k < g->n_output; k++) last_use[g->output[k]] = g->n_node;
 }
 
-/* The value whose memory node n may write over, or BT_VALUE_NONE: a temporary that dies here and that
- * no other input of the node shares. */
+/* The value whose memory node n may write over, or BT_VALUE_NONE: a temporary that dies here and
+ * that no other input of the node shares. */
 static bt_value inplace_input(const bt_plan *p, const arena_plan *a, int32_t n)
 {
     const bt_graph_node_info *node = &p->graph->node[n];
@@ -141,7 +141,8 @@ static void collect_blocks(const bt_plan *p, arena_plan *a)
         bt_value out = g->node[n].out, reused = inplace_input(p, a, n);
         a->owner[out] = reused == BT_VALUE_NONE ? out : a->owner[reused];
         bt_memplan_block *b = &a->block[a->owner[out]];
-        if (reused == BT_VALUE_NONE) *b = (bt_memplan_block){.bytes = bt_desc_bytes(&p->desc[out]), .first = n};
+        if (reused == BT_VALUE_NONE)
+            *b = (bt_memplan_block){.bytes = bt_desc_bytes(&p->desc[out]), .first = n};
         b->last = a->last_use[out];
         a->block[g->n_value + n] =
             (bt_memplan_block){.bytes = p->setup[n].work_bytes, .first = n, .last = n};
@@ -174,8 +175,10 @@ static bt_status check_fits(const bt_plan_cache *c, const bt_plan *p)
     const bt_graph *g = c->graph;
     for (int32_t n = 0; n < g->n_node; n++) {
         bt_value out = g->node[n].out;
-        BT_FAIL_IF(bt_desc_bytes(&p->desc[out]) > c->max_bytes[out] || p->setup[n].work_bytes > c->max_work[n],
-                   INVALID, "node '%s' needs more memory than was planned for the largest shapes", g->node[n].name);
+        BT_FAIL_IF(bt_desc_bytes(&p->desc[out]) > c->max_bytes[out] ||
+                       p->setup[n].work_bytes > c->max_work[n],
+                   INVALID, "node '%s' needs more memory than was planned for the largest shapes",
+                   g->node[n].name);
     }
     return BT_OK;
 }
@@ -192,7 +195,8 @@ static bt_status plan_largest(bt_plan_cache *c)
     if ((st = bt_alloc_array((void **)&a.block, n_value + n_node, sizeof *a.block, BT_MEM_PLAN)) ||
         (st = bt_alloc_array((void **)&a.owner, n_value, sizeof *a.owner, BT_MEM_PLAN)) ||
         (st = bt_alloc_array((void **)&a.last_use, n_value, sizeof *a.last_use, BT_MEM_PLAN)) ||
-        (st = bt_alloc_array((void **)&a.scratch, n_value + n_node + 1, sizeof *a.scratch, BT_MEM_PLAN)))
+        (st = bt_alloc_array((void **)&a.scratch, n_value + n_node + 1, sizeof *a.scratch,
+                             BT_MEM_PLAN)))
         goto done;
     memcpy(p->in_desc, c->max_desc, sizeof *c->max_desc * (size_t)g->n_input);
     if ((st = infer_and_setup(p, &c->env))) goto done;
@@ -214,9 +218,12 @@ static bt_status alloc_cache(bt_plan_cache *c)
 {
     const bt_graph *g = c->graph;
     size_t bytes = lay_out(&(bt_plan){0}, g, NULL);
-    BT_TRY(bt_alloc_array((void **)&c->max_desc, (size_t)g->n_input + 1, sizeof *c->max_desc, BT_MEM_PLAN));
-    BT_TRY(bt_alloc_array((void **)&c->max_bytes, (size_t)g->n_value, sizeof *c->max_bytes, BT_MEM_PLAN));
-    BT_TRY(bt_alloc_array((void **)&c->max_work, (size_t)g->n_node, sizeof *c->max_work, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&c->max_desc, (size_t)g->n_input + 1, sizeof *c->max_desc,
+                          BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&c->max_bytes, (size_t)g->n_value, sizeof *c->max_bytes,
+                          BT_MEM_PLAN));
+    BT_TRY(
+        bt_alloc_array((void **)&c->max_work, (size_t)g->n_node, sizeof *c->max_work, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&c->plan, (size_t)c->n_plan, sizeof *c->plan, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&c->block, (size_t)c->n_plan, bytes, BT_MEM_PLAN));
     for (int32_t i = 0; i < c->n_plan; i++) {
@@ -226,8 +233,8 @@ static bt_status alloc_cache(bt_plan_cache *c)
     return BT_OK;
 }
 
-bt_status bt_plan_cache_new(bt_graph *graph, const bt_op_env *env, const bt_desc *max_desc, int32_t n_plan,
-                            bt_plan_cache **ret_cache)
+bt_status bt_plan_cache_new(bt_graph *graph, const bt_op_env *env, const bt_desc *max_desc,
+                            int32_t n_plan, bt_plan_cache **ret_cache)
 {
     BT_FAIL_IF(!graph->frozen, INVALID, "the graph is not frozen");
     BT_FAIL_IF(n_plan < 1, INVALID, "a cache of %d plans, must be at least 1", n_plan);
@@ -280,7 +287,8 @@ static bool same_descs(const bt_desc *a, const bt_desc *b, int32_t n)
 static bt_plan *find_plan(bt_plan_cache *c, uint64_t hash, const bt_desc *in_desc)
 {
     for (int32_t i = 0; i < c->n_used; i++)
-        if (c->plan[i].hash == hash && same_descs(c->plan[i].in_desc, in_desc, c->graph->n_input)) return &c->plan[i];
+        if (c->plan[i].hash == hash && same_descs(c->plan[i].in_desc, in_desc, c->graph->n_input))
+            return &c->plan[i];
     return NULL;
 }
 
@@ -308,7 +316,7 @@ bt_status bt_plan_cache_get(bt_plan_cache *cache, const bt_desc *in_desc, bt_pla
         bt_status st = infer_and_setup(p, &c->env);
         if (st == BT_OK) st = check_fits(c, p);
         if (st != BT_OK) {
-            p->in_desc[0].n_dim = -1;   // a half-made plan matches nothing
+            p->in_desc[0].n_dim = -1; // a half-made plan matches nothing
             return st;
         }
         p->hash = hash;

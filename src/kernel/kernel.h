@@ -2,14 +2,14 @@
 /* kernel: the argument blocks and the one list of kernels.
  *
  * A kernel is a pure function void f(const void *args, int64_t begin, int64_t end) over items
- * [begin, end): it allocates nothing, cannot fail, starts no thread and keeps no state. What an item
- * is stands at each block below. Every output element belongs to one item and is computed by one
- * fixed sequence of operations that depends neither on the range nor on how many rows (tokens) the
- * block holds: that is how the same request gets the same bits whatever runs beside it.
+ * [begin, end): it allocates nothing, cannot fail, starts no thread and keeps no state. What an
+ * item is stands at each block below. Every output element belongs to one item and is computed by
+ * one fixed sequence of operations that depends neither on the range nor on how many rows (tokens)
+ * the block holds: that is how the same request gets the same bits whatever runs beside it.
  *
- * Names: bt_<slot>_<isa>. At start each slot holds its _ref version (scalar, double sums); the table
- * then climbs with the CPU (table.c). f32 unless said otherwise. Pointers may be unaligned unless a
- * line says aligned. Strides are in elements of the array they belong to.
+ * Names: bt_<slot>_<isa>. At start each slot holds its _ref version (scalar, double sums); the
+ * table then climbs with the CPU (table.c). f32 unless said otherwise. Pointers may be unaligned
+ * unless a line says aligned. Strides are in elements of the array they belong to.
  */
 #pragma once
 #include "baton/tensor.h"
@@ -29,14 +29,14 @@
  */
 enum { BT_PANEL_ROWS = 16, BT_ACT_BLOCK = 32 };
 
-int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col);                        // one panel, a multiple of 64
-int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col);        // the whole matrix
+int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col); // one panel, a multiple of 64
+int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col); // the whole matrix
 
 /* pack: item = one panel. Reads rows in their file format, writes panels. */
 typedef struct bt_pack_args {
-    const void *rows;        // [n_row] rows of row_bytes each, dtype's file format, unaligned
-    void *panels;            // bt_panels_bytes; 64-byte aligned
-    int64_t n_row, n_col;    // n_col a multiple of the dtype's block
+    const void *rows;     // [n_row] rows of row_bytes each, dtype's file format, unaligned
+    void *panels;         // bt_panels_bytes; 64-byte aligned
+    int64_t n_row, n_col; // n_col a multiple of the dtype's block
     int64_t row_bytes;
     bt_dtype dtype;
 } bt_pack_args;
@@ -44,66 +44,69 @@ typedef struct bt_pack_args {
 /* ---- activations quantised for integer products ----------------------------------------------
  * Each row of n_col values is cut into blocks of 32 (the last one padded with zeros):
  *   scale = max|x| / 127,  q = round_to_nearest_even(x / scale) within -127..127,
- *   sum = the sums of the first and of the second 16 q of the block (a pair, read as one 32-bit word
- *   by vpmaddwd: the offset of unsigned weights is one product with it).
- * A block whose scale is 0 has q 0; a block that holds NaN or an infinity has scale NaN and q 0, so
- * that the product is NaN as it is for float weights. All in f32: every version gives the same bits. */
+ *   sum = the sums of the first and of the second 16 q of the block (a pair, read as one 32-bit
+ * word by vpmaddwd: the offset of unsigned weights is one product with it). A block whose scale is
+ * 0 has q 0; a block that holds NaN or an infinity has scale NaN and q 0, so that the product is
+ * NaN as it is for float weights. All in f32: every version gives the same bits. */
 typedef struct bt_act {
-    int8_t *q;               // [n_row, n_block * 32]; 64-byte aligned
-    float *scale;            // [n_row, n_block]
-    int16_t *sum;            // [n_row, n_block, 2]
+    int8_t *q;    // [n_row, n_block * 32]; 64-byte aligned
+    float *scale; // [n_row, n_block]
+    int16_t *sum; // [n_row, n_block, 2]
 } bt_act;
 
 /* act_quant: item = one row. */
 typedef struct bt_act_quant_args {
-    const float *x;          // [n_row, n_col], row stride x_stride
+    const float *x; // [n_row, n_col], row stride x_stride
     bt_act out;
-    int64_t n_col, n_block;  // n_block = ceil(n_col / 32)
+    int64_t n_col, n_block; // n_block = ceil(n_col / 32)
     int64_t x_stride;
 } bt_act_quant_args;
 
 /* ---- gemm_<weight type>: out[m][n] = residual[m][n] + bias[n] + sum_k a[m][k] * w[n][k] --------
  * item = one panel (16 outputs) for all rows m. The sum over k runs in ascending order in one f32
  * accumulator an output (float weights: fma; quantised: exact integer sums inside a block of 32, or
- * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset of
- * unsigned storage is taken out in integers; types with minimums follow with
- * acc = fma(m, act scale * act sum, acc)). bias and residual are added once, at the end:
- * (acc + bias) + residual. Ranges of a multiple of 12 panels run fastest. */
+ * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset
+ * of unsigned storage is taken out in integers; types with minimums follow with acc = fma(m, act
+ * scale * act sum, acc)). bias and residual are added once, at the end: (acc + bias) + residual.
+ * Ranges of a multiple of 12 panels run fastest. */
 typedef struct bt_gemm_args {
-    const float *a;          // [n_m, n_col], row stride a_stride; float weight types
-    bt_act act;              // quantised weight types (a is then NULL)
-    const void *panels;      // packed weights
-    const float *bias;       // [n_row] or NULL
-    const float *residual;   // [n_m, n_row], row stride out_stride, or NULL; may be `out`
-    float *out;              // [n_m, n_row], row stride out_stride
+    const float *a;        // [n_m, n_col], row stride a_stride; float weight types
+    bt_act act;            // quantised weight types (a is then NULL)
+    const void *panels;    // packed weights
+    const float *bias;     // [n_row] or NULL
+    const float *residual; // [n_m, n_row], row stride out_stride, or NULL; may be `out`
+    float *out;            // [n_m, n_row], row stride out_stride
     int64_t n_m, n_row, n_col;
     int64_t a_stride, out_stride;
 } bt_gemm_args;
 
-/* ---- embed: out[t] = row ids[t] of the table; item = one token -------------------------------- */
+/* ---- embed: out[t] = row ids[t] of the table; item = one token --------------------------------
+ */
 typedef struct bt_embed_args {
-    const void *table;       // [n_vocab] rows in file format (BT_ROWS)
-    const int32_t *ids;      // [n_tok]; 0 <= id < n_vocab is the caller's duty; outside gives a row of 0
-    float *out;              // [n_tok, d]
+    const void *table;  // [n_vocab] rows in file format (BT_ROWS)
+    const int32_t *ids; // [n_tok]; 0 <= id < n_vocab is the caller's duty; outside gives a row of 0
+    float *out;         // [n_tok, d]
     int64_t n_vocab, d;
     int64_t row_bytes;
     bt_dtype dtype;
 } bt_embed_args;
 
-/* ---- rmsnorm: out[t] = x[t] / sqrt(mean(x[t]^2) + eps) * weight; item = one row --------------- */
+/* ---- rmsnorm: out[t] = x[t] / sqrt(mean(x[t]^2) + eps) * weight; item = one row ---------------
+ */
 typedef struct bt_rmsnorm_args {
-    const float *x;          // [n_row, d], row stride x_stride
-    const float *weight;     // [d]
-    float *out;              // [n_row, d], row stride out_stride; may be x
+    const float *x;      // [n_row, d], row stride x_stride
+    const float *weight; // [d]
+    float *out;          // [n_row, d], row stride out_stride; may be x
     int64_t d, x_stride, out_stride;
     float eps;
 } bt_rmsnorm_args;
 
-/* ---- gather: out[i] = x[rows[i]]; item = one output row ---------------------------------------- */
+/* ---- gather: out[i] = x[rows[i]]; item = one output row ----------------------------------------
+ */
 typedef struct bt_gather_args {
-    const float *x;          // [n_tok, d]
-    const int32_t *rows;     // [n_out], 0 <= row < n_tok
-    float *out;              // [n_out, d]
+    const float *x;      // [n_tok, d]
+    const int32_t *rows; // [n_out], 0 <= row < n_tok
+    float *out;          // [n_out, d]
     int64_t d;
 } bt_gather_args;
 
@@ -111,8 +114,8 @@ typedef struct bt_gather_args {
  * Items count row by row: item = t * ceil(d / 64) + j / 64. silu(x) = x / (1 + exp(-x));
  * Below -85 it may be 0. */
 typedef struct bt_swiglu_args {
-    const float *gate_up;    // [n_tok, 2 * d]: gate in [0, d), up in [d, 2d)
-    float *out;              // [n_tok, d]
+    const float *gate_up; // [n_tok, 2 * d]: gate in [0, d), up in [d, 2d)
+    float *out;           // [n_tok, d]
     int64_t n_tok, d;
 } bt_swiglu_args;
 
@@ -120,63 +123,65 @@ typedef struct bt_swiglu_args {
  * Computed once a step and shared by all layers. In double, rounded once to f32; multiplied by
  * `magnitude` (YaRN's attention scaling; 1 otherwise). */
 typedef struct bt_rope_angles_args {
-    const int32_t *pos;      // [n_tok]
-    const float *freq;       // [n_pair] radians a position
-    float *out;              // [n_tok, n_pair, 2]: cos, sin
+    const int32_t *pos; // [n_tok]
+    const float *freq;  // [n_pair] radians a position
+    float *out;         // [n_tok, n_pair, 2]: cos, sin
     int64_t n_pair;
     float magnitude;
 } bt_rope_angles_args;
 
-/* ---- the paged KV pool of one layer --------------------------------------------------------------
- * A page holds page_len tokens for every KV head. Keys lie transposed, so that the lanes of a vector
- * are tokens and scores need no sum across lanes; values lie token by token.
+/* ---- the paged KV pool of one layer
+ * -------------------------------------------------------------- A page holds page_len tokens for
+ * every KV head. Keys lie transposed, so that the lanes of a vector are tokens and scores need no
+ * sum across lanes; values lie token by token.
  *
  *   k  [n_page, n_kv, d_head, page_len]      v  [n_page, n_kv, page_len, d_head]
  *
  * A flat slot number is page_id * page_len + offset in the page. page_len is 16, 32 or 64. */
 typedef struct bt_kv_pool {
-    void *k, *v;             // 64-byte aligned
-    bt_dtype dtype;          // f32, f16 or bf16
+    void *k, *v;    // 64-byte aligned
+    bt_dtype dtype; // f32, f16 or bf16
     int32_t page_len;
     int32_t n_kv, d_head;
 } bt_kv_pool;
 
 /* ---- rope_kv: rotate q and k, write k and v to the pool; item = one token -----------------------
- * Optional per-head RMSNorm of q and k before the rotation (Qwen3). The first 2 * n_pair elements of
- * a head are rotated; the rest pass. Interleaved pairs are (2i, 2i+1), half pairs (i, i + n_pair). */
+ * Optional per-head RMSNorm of q and k before the rotation (Qwen3). The first 2 * n_pair elements
+ * of a head are rotated; the rest pass. Interleaved pairs are (2i, 2i+1), half pairs (i, i +
+ * n_pair). */
 typedef struct bt_rope_kv_args {
-    const float *qkv;        // [n_tok, (n_head + 2 * n_kv) * d_head]: q heads, k heads, v heads
-    const float *angles;     // [n_tok, n_pair, 2]
-    const int64_t *slot;     // [n_tok] flat slot numbers
-    const float *q_norm;     // [d_head] or NULL
-    const float *k_norm;     // [d_head] or NULL
-    float *q;                // [n_tok, n_head * d_head]
+    const float *qkv;    // [n_tok, (n_head + 2 * n_kv) * d_head]: q heads, k heads, v heads
+    const float *angles; // [n_tok, n_pair, 2]
+    const int64_t *slot; // [n_tok] flat slot numbers
+    const float *q_norm; // [d_head] or NULL
+    const float *k_norm; // [d_head] or NULL
+    float *q;            // [n_tok, n_head * d_head]
     bt_kv_pool pool;
     int32_t n_head, n_pair;
     float norm_eps;
-    int32_t interleaved;     // 1: pairs (2i, 2i+1); 0: pairs (i, i + n_pair)
+    int32_t interleaved; // 1: pairs (2i, 2i+1); 0: pairs (i, i + n_pair)
 } bt_rope_kv_args;
 
-/* ---- attn: out[t] = softmax(scale * q[t] K^T) V over the pages of t's sequence --------------------
- * item = one KV head for one group of BT_ATTN_GROUP consecutive tokens of the batch:
- * item = (t / BT_ATTN_GROUP) * n_kv + head. A group may span sequences; rows never mix.
+/* ---- attn: out[t] = softmax(scale * q[t] K^T) V over the pages of t's sequence
+ * -------------------- item = one KV head for one group of BT_ATTN_GROUP consecutive tokens of the
+ * batch: item = (t / BT_ATTN_GROUP) * n_kv + head. A group may span sequences; rows never mix.
  * Token t sees positions max(0, pos - window + 1) .. pos of its sequence (window 0: all of them).
  * KV is walked in blocks of 16 positions aligned to multiples of 16, ascending from the block that
  * holds the first visible position, with an online softmax per query row (Dao 2022, sec. 3.1): the
- * arithmetic of a row does not depend on the group. Entries of the table past the position are not read;
- * slots past it may hold anything, NaN included, and do not matter. */
+ * arithmetic of a row does not depend on the group. Entries of the table past the position are not
+ * read; slots past it may hold anything, NaN included, and do not matter. */
 enum { BT_ATTN_GROUP = 16 };
 typedef struct bt_attn_args {
-    const float *q;          // [n_tok, n_head * d_head]
-    float *out;              // [n_tok, n_head * d_head]; may not alias q
-    const int32_t *pos;      // [n_tok] position of each token in its sequence
-    const int32_t *seq;      // [n_tok] row of `table`
-    const int32_t *table;    // [n_seq, n_page_max] page ids
+    const float *q;       // [n_tok, n_head * d_head]
+    float *out;           // [n_tok, n_head * d_head]; may not alias q
+    const int32_t *pos;   // [n_tok] position of each token in its sequence
+    const int32_t *seq;   // [n_tok] row of `table`
+    const int32_t *table; // [n_seq, n_page_max] page ids
     bt_kv_pool pool;
     int64_t n_tok;
     int64_t n_page_max;
-    int32_t n_head;          // a multiple of pool.n_kv
-    int32_t window;          // tokens, 0: none
+    int32_t n_head; // a multiple of pool.n_kv
+    int32_t window; // tokens, 0: none
     float scale;
 } bt_attn_args;
 
@@ -211,6 +216,7 @@ typedef enum bt_slot {
 } bt_slot;
 
 /* A launch record holds an argument block in 192 bytes. */
-#define BT_SLOT_FITS(slot, args) _Static_assert(sizeof(args) <= 192, #args " is too large to launch");
+#define BT_SLOT_FITS(slot, args)                                                                   \
+    _Static_assert(sizeof(args) <= 192, #args " is too large to launch");
 BT_KERNEL_LIST(BT_SLOT_FITS)
 #undef BT_SLOT_FITS

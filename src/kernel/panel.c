@@ -23,7 +23,7 @@ int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col)
 
 typedef struct place {
     uint8_t *head, *bytes;
-    int64_t at;        // block within its chunk
+    int64_t at; // block within its chunk
 } place;
 
 static place find_block(bt_dtype dtype, const void *panel, int64_t block)
@@ -50,7 +50,9 @@ static void put_scales(bt_dtype dtype, place p, int row, const bt_codes *c, int 
     switch (dtype) {
     case BT_Q8_0:
     case BT_Q4_0:
-    case BT_Q5_0: put_half(p.head + p.at * 32, row, c->d); break;
+    case BT_Q5_0:
+        put_half(p.head + p.at * 32, row, c->d);
+        break;
     case BT_Q4_1:
     case BT_Q5_1:
         put_half(p.head, row, c->d);
@@ -83,7 +85,8 @@ static void put_codes(bt_dtype dtype, uint8_t *bytes, int row, const uint8_t *q)
         }
         low[quad % 4 * 64 + i] |= (uint8_t)((q[col] & 15) << quad / 4 * 4);
         if (five) bytes[i] |= (uint8_t)((q[col] >> 4 & 1) << quad);
-        if (dtype == BT_Q6_K) bytes[quad / 4 * 64 + i] |= (uint8_t)((q[col] >> 4 & 3) << quad % 4 * 2);
+        if (dtype == BT_Q6_K)
+            bytes[quad / 4 * 64 + i] |= (uint8_t)((q[col] >> 4 & 3) << quad % 4 * 2);
     }
 }
 
@@ -104,7 +107,8 @@ void bt_panel_open(bt_dtype dtype, const void *panel, int64_t block, bt_panel_bl
     place p = find_block(dtype, panel, block);
     const uint8_t *small = p.head + 64 + p.at * 32;
     for (int row = 0; row < BT_PANEL_ROWS; row++) {
-        for (int col = 0; col < BT_ACT_BLOCK; col++) out->q[row][col] = get_code(dtype, p.bytes, row, col);
+        for (int col = 0; col < BT_ACT_BLOCK; col++)
+            out->q[row][col] = get_code(dtype, p.bytes, row, col);
         double d = get_half(p.head, row), m = 0;
         out->d[0][row] = out->d[1][row] = d;
         if (dtype == BT_Q8_0 || dtype == BT_Q4_0 || dtype == BT_Q5_0)
@@ -131,7 +135,8 @@ static void pack_floats(bt_dtype dtype, const uint8_t *row, int r, int64_t n_col
     }
 }
 
-void bt_panel_pack(bt_dtype dtype, const void *rows, int64_t row_bytes, int n_row, int64_t n_col, void *panel)
+void bt_panel_pack(bt_dtype dtype, const void *rows, int64_t row_bytes, int n_row, int64_t n_col,
+                   void *panel)
 {
     memset(panel, 0, (size_t)bt_panel_bytes(dtype, n_col));
     int64_t block = bt_dtype_block(dtype), block_bytes = bt_dtype_block_bytes(dtype);

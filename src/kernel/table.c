@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* table: who plays in each slot. Every slot starts with its reference; each instruction set the level
- * allows then takes the slots it has a version for. A faster kernel is one more line here. */
+/* table: who plays in each slot. Every slot starts with its reference; each instruction set the
+ * level allows then takes the slots it has a version for. A faster kernel is one more line here. */
 #include "kernel/table.h"
 #include "kernel/isa.h"
 #include <assert.h>
@@ -93,8 +93,9 @@ bt_slot bt_gemm_slot(bt_dtype weight)
 bool bt_gemm_takes_act(bt_dtype weight) { return weight >= BT_Q8_0 && weight <= BT_Q6_K; }
 
 /* bt_gemm_slot counts on both lists having the weight types in one order. */
-#define SAME_ORDER(lower, upper)                                                                             \
-    _Static_assert((int)BT_SLOT_gemm_##lower - (int)BT_SLOT_gemm_f32 == (int)BT_##upper - (int)BT_F32,       \
+#define SAME_ORDER(lower, upper)                                                                   \
+    _Static_assert((int)BT_SLOT_gemm_##lower - (int)BT_SLOT_gemm_f32 ==                            \
+                       (int)BT_##upper - (int)BT_F32,                                              \
                    #lower);
 SAME_ORDER(f16, F16)
 SAME_ORDER(bf16, BF16)

@@ -7,12 +7,12 @@
 
 typedef struct bt_kernel_table {
     bt_range_fn fn[BT_SLOT_COUNT];
-    const char *isa[BT_SLOT_COUNT];   // "ref", "avx2", ...: whose version it is
+    const char *isa[BT_SLOT_COUNT]; // "ref", "avx2", ...: whose version it is
     bt_cpu_level level;
 } bt_kernel_table;
 
-/* Fill every slot with its reference version, then climb to `level`; the caller has checked that this
- * machine can run it (bt_cpu_has_level). */
+/* Fill every slot with its reference version, then climb to `level`; the caller has checked that
+ * this machine can run it (bt_cpu_has_level). */
 void bt_kernel_table_init(bt_kernel_table *table, bt_cpu_level level);
 
 const char *bt_slot_name(bt_slot slot);

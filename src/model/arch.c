@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* arch: the family table spelled out, the checks that make hyperparameters trustworthy, and the
  * rotary frequencies with their scalings.
- * Source: RoPE: Su et al. 2021; YaRN: Peng et al. 2023, sec. 3; llama3: the model card's scaling. */
+ * Source: RoPE: Su et al. 2021; YaRN: Peng et al. 2023, sec. 3; llama3: the model card's scaling.
+ */
 #include "model/arch.h"
 #include "base/bits.h"
 #include "base/buf.h"
@@ -37,10 +38,7 @@ const char *bt_family_name(bt_family family)
     return (unsigned)family < BT_FAMILY_COUNT ? families[family].name : "unknown";
 }
 
-bt_rope_kind bt_family_gguf_rope(bt_family family)
-{
-    return families[family].gguf_rope;
-}
+bt_rope_kind bt_family_gguf_rope(bt_family family) { return families[family].gguf_rope; }
 
 bt_status bt_family_from_gguf(const char *arch, bt_family *ret_family)
 {
@@ -53,7 +51,8 @@ bt_status bt_family_from_gguf(const char *arch, bt_family *ret_family)
         size_t at = strlen(list);
         snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", families[i].name);
     }
-    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s", arch, list);
+    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s", arch,
+                   list);
 }
 
 static bool has_word(const char *words, const char *word)
@@ -80,8 +79,8 @@ bt_status bt_family_from_class(const char *class_name, bt_family *ret_family)
     }
     for (char *c = list; *c; c++)
         if (*c == ' ') *c = ',';
-    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s", class_name,
-                   list);
+    return bt_fail(BT_UNSUPPORTED, "architecture '%s' is not supported; supported are %s",
+                   class_name, list);
 }
 
 void bt_hparams_family(bt_hparams *hp, bt_family family)
@@ -102,8 +101,8 @@ static bt_status check_range(const char *what, int64_t value, int64_t lo, int64_
 
 static bt_status check_positive(const char *what, double value)
 {
-    BT_FAIL_IF(!(value > 0 && value < 1e12), FORMAT, "%s is %g, must be positive and below 1e12", what,
-               value);
+    BT_FAIL_IF(!(value > 0 && value < 1e12), FORMAT, "%s is %g, must be positive and below 1e12",
+               what, value);
     return BT_OK;
 }
 
@@ -139,14 +138,15 @@ bt_status bt_hparams_check(const bt_hparams *hp)
     BT_TRY(check_range("the number of layers", hp->n_layer, 1, BT_LAYER_MAX));
     BT_TRY(check_range("the number of heads", hp->n_head, 1, BT_HEAD_MAX));
     BT_TRY(check_range("the number of key-value heads", hp->n_kv, 1, hp->n_head));
-    BT_FAIL_IF(hp->n_head % hp->n_kv, FORMAT, "%d heads cannot share %d key-value heads evenly", hp->n_head,
-               hp->n_kv);
+    BT_FAIL_IF(hp->n_head % hp->n_kv, FORMAT, "%d heads cannot share %d key-value heads evenly",
+               hp->n_head, hp->n_kv);
     BT_TRY(check_range("the model width", hp->d_model, 1, BT_WIDTH_MAX));
     BT_TRY(check_range("the head width", hp->d_head, 2, 4096));
     BT_TRY(check_range("the feed-forward width", hp->d_ff, 1, BT_WIDTH_MAX));
     BT_TRY(check_range("the vocabulary", hp->n_vocab, 1, BT_VOCAB_MAX));
     BT_TRY(check_range("the context length", hp->n_ctx_train, 1, BT_CTX_MAX));
-    BT_TRY(check_range("heads times head width", (int64_t)hp->n_head * hp->d_head, 2, BT_WIDTH_MAX));
+    BT_TRY(
+        check_range("heads times head width", (int64_t)hp->n_head * hp->d_head, 2, BT_WIDTH_MAX));
     BT_TRY(check_range("the sliding window", hp->window, 0, BT_CTX_MAX));
     BT_FAIL_IF(!(hp->rms_eps >= 0 && hp->rms_eps < 1), FORMAT,
                "the norm's epsilon is %g, must be from 0 to below 1", (double)hp->rms_eps);
@@ -155,14 +155,15 @@ bt_status bt_hparams_check(const bt_hparams *hp)
 
 /* ---- rotary frequencies ---- */
 
-/* llama3: wavelengths longer than n_ctx_orig / low_freq_factor are divided by factor, those shorter than
- * n_ctx_orig / high_freq_factor stay, and between the two a ramp. */
+/* llama3: wavelengths longer than n_ctx_orig / low_freq_factor are divided by factor, those shorter
+ * than n_ctx_orig / high_freq_factor stay, and between the two a ramp. */
 static double scale_llama3(const bt_rope *rope, double freq)
 {
     double turns = rope->n_ctx_orig * freq / (2 * M_PI); // over the original context
     if (turns > rope->high_freq_factor) return freq;
     if (turns < rope->low_freq_factor) return freq / rope->factor;
-    double smooth = (turns - rope->low_freq_factor) / (rope->high_freq_factor - rope->low_freq_factor);
+    double smooth =
+        (turns - rope->low_freq_factor) / (rope->high_freq_factor - rope->low_freq_factor);
     return (1 - smooth) * freq / rope->factor + smooth * freq;
 }
 

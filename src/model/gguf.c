@@ -13,18 +13,21 @@ enum {
     ARRAY_DEPTH_MAX = 4,
     N_KV_MAX = 1 << 16,
     N_TENSOR_MAX = 1 << 18,
-    KV_BYTES_MIN = 8 + 1 + 4 + 1,             // key length, key, type, value
-    TENSOR_BYTES_MIN = 8 + 1 + 4 + 8 + 4 + 8, // name length, name, n_dim, one dimension, type, offset
+    KV_BYTES_MIN = 8 + 1 + 4 + 1, // key length, key, type, value
+    TENSOR_BYTES_MIN =
+        8 + 1 + 4 + 8 + 4 + 8, // name length, name, n_dim, one dimension, type, offset
     ALIGNMENT_DEFAULT = 32,
     ALIGNMENT_MAX = 1 << 20,
 };
 
-/* GGUF tensor types that we list but cannot compute with: X(id, name, elements a block, bytes a block) */
-#define FOREIGN_LIST(X)                                                                                    \
-    X(9, q8_1, 32, 36)                                                                                     \
-    X(10, q2_k, 256, 84) X(11, q3_k, 256, 110) X(15, q8_k, 256, 292) X(16, iq2_xxs, 256, 66)               \
-        X(17, iq2_xs, 256, 74) X(18, iq3_xxs, 256, 98) X(19, iq1_s, 256, 50) X(20, iq4_nl, 32, 18)         \
-            X(21, iq3_s, 256, 110) X(22, iq2_s, 256, 82) X(23, iq4_xs, 256, 136) X(29, iq1_m, 256, 56)     \
+/* GGUF tensor types that we list but cannot compute with: X(id, name, elements a block, bytes a
+ * block) */
+#define FOREIGN_LIST(X)                                                                            \
+    X(9, q8_1, 32, 36)                                                                             \
+    X(10, q2_k, 256, 84)                                                                           \
+    X(11, q3_k, 256, 110) X(15, q8_k, 256, 292) X(16, iq2_xxs, 256, 66) X(17, iq2_xs, 256, 74)     \
+        X(18, iq3_xxs, 256, 98) X(19, iq1_s, 256, 50) X(20, iq4_nl, 32, 18) X(21, iq3_s, 256, 110) \
+            X(22, iq2_s, 256, 82) X(23, iq4_xs, 256, 136) X(29, iq1_m, 256, 56)                    \
                 X(34, tq1_0, 256, 54) X(35, tq2_0, 256, 66) X(39, mxfp4, 32, 17)
 
 static const struct foreign {
@@ -83,10 +86,7 @@ typedef struct cursor {
     size_t at, len;
 } cursor;
 
-static size_t left(const cursor *c)
-{
-    return c->len - c->at;
-}
+static size_t left(const cursor *c) { return c->len - c->at; }
 
 static bt_status need(const cursor *c, uint64_t n, const char *what)
 {
@@ -153,7 +153,9 @@ static bt_status read_array_head(cursor *c, bt_gguf_type *ret_item, uint64_t *re
 {
     BT_TRY(read_type(c, ret_item));
     BT_TRY(read_u64(c, "an array's length", ret_n));
-    size_t least = types[*ret_item].bytes ? types[*ret_item].bytes : *ret_item == BT_GGUF_TEXT ? 8 : 12;
+    size_t least = types[*ret_item].bytes      ? types[*ret_item].bytes
+                   : *ret_item == BT_GGUF_TEXT ? 8
+                                               : 12;
     BT_FAIL_IF(*ret_n > left(c) / least, FORMAT,
                "an array claims %llu elements of %s, but only %zu bytes are left",
                (unsigned long long)*ret_n, types[*ret_item].name, left(c));
@@ -165,7 +167,8 @@ static bt_status skip_array(cursor *c, int depth)
 {
     bt_gguf_type item;
     uint64_t n;
-    BT_FAIL_IF(depth > ARRAY_DEPTH_MAX, FORMAT, "arrays are nested more than %d deep", ARRAY_DEPTH_MAX);
+    BT_FAIL_IF(depth > ARRAY_DEPTH_MAX, FORMAT, "arrays are nested more than %d deep",
+               ARRAY_DEPTH_MAX);
     BT_TRY(read_array_head(c, &item, &n));
     if (types[item].bytes) {
         c->at += (size_t)n * types[item].bytes;
@@ -274,12 +277,13 @@ static bt_status size_foreign(const bt_desc *desc, const struct foreign *type, u
     bt_desc elements = *desc;
     int64_t last = desc->dim[desc->n_dim - 1];
     uint64_t n;
-    BT_FAIL_IF(last % type->block, FORMAT, "rows of %lld elements, must be a multiple of %lld for %s",
-               (long long)last, (long long)type->block, type->name);
+    BT_FAIL_IF(last % type->block, FORMAT,
+               "rows of %lld elements, must be a multiple of %lld for %s", (long long)last,
+               (long long)type->block, type->name);
     elements.dtype = BT_U8;
     BT_TRY(bt_desc_check_bytes(&elements, &n));
-    BT_FAIL_IF(!bt_mul_fits(n / (uint64_t)type->block, (uint64_t)type->block_bytes, ret_bytes), FORMAT,
-               "the number of bytes overflows");
+    BT_FAIL_IF(!bt_mul_fits(n / (uint64_t)type->block, (uint64_t)type->block_bytes, ret_bytes),
+               FORMAT, "the number of bytes overflows");
     return BT_OK;
 }
 
@@ -305,8 +309,8 @@ static bt_status read_tensors(cursor *c, bt_arena *arena, bt_gguf *g)
         BT_TRY(read_text(c, "a tensor's name", NAME_BYTES_MAX, &name));
         BT_TRY(check_name(name, "tensor", i));
         BT_TRY(bt_arena_text(arena, name.text, name.len, (char **)&t->name));
-        BT_FAIL_IF(!bt_name_set_add(&g->tensor_set, t->name, name.len), FORMAT, "tensor '%s' appears twice",
-                   t->name);
+        BT_FAIL_IF(!bt_name_set_add(&g->tensor_set, t->name, name.len), FORMAT,
+                   "tensor '%s' appears twice", t->name);
         bt_status st = read_tensor_body(c, t);
         if (st != BT_OK) {
             bt_fail_note("tensor '%s'", t->name);
@@ -333,10 +337,11 @@ static bt_status place_tensors(bt_arena *arena, bt_gguf *g, uint64_t data_at)
         BT_FAIL_IF(t->offset % g->alignment, FORMAT,
                    "tensor '%s' lies at offset %llu, must be a multiple of %u", t->name,
                    (unsigned long long)t->offset, g->alignment);
-        BT_FAIL_IF(t->offset > n_data || t->n_bytes > n_data - t->offset, FORMAT,
-                   "tensor '%s' needs %llu bytes at offset %llu, but the file has %llu bytes of data",
-                   t->name, (unsigned long long)t->n_bytes, (unsigned long long)t->offset,
-                   (unsigned long long)n_data);
+        BT_FAIL_IF(
+            t->offset > n_data || t->n_bytes > n_data - t->offset, FORMAT,
+            "tensor '%s' needs %llu bytes at offset %llu, but the file has %llu bytes of data",
+            t->name, (unsigned long long)t->n_bytes, (unsigned long long)t->offset,
+            (unsigned long long)n_data);
         t->offset += data_at;
     }
     if (g->n_tensor) qsort(order, g->n_tensor, sizeof *order, by_offset);
@@ -353,25 +358,27 @@ static bt_status read_head(cursor *c, bt_gguf *g)
     uint64_t n_tensor, n_kv;
     BT_TRY(need(c, 4, "the magic"));
     BT_FAIL_IF(memcmp(c->bytes, "GGUF", 4), FORMAT,
-               "the file begins with %02x %02x %02x %02x, not with 'GGUF'", c->bytes[0], c->bytes[1],
-               c->bytes[2], c->bytes[3]);
+               "the file begins with %02x %02x %02x %02x, not with 'GGUF'", c->bytes[0],
+               c->bytes[1], c->bytes[2], c->bytes[3]);
     c->at = 4;
     BT_TRY(read_u32(c, "the version", &g->version));
     BT_FAIL_IF(g->version == 2u << 24 || g->version == 3u << 24, UNSUPPORTED,
                "the file is big-endian; only little-endian GGUF can be read");
     BT_FAIL_IF(g->version == 1, UNSUPPORTED, "GGUF version 1, must be 2 or 3");
-    BT_FAIL_IF(g->version < 2 || g->version > 3, FORMAT, "GGUF version %u, must be 2 or 3", g->version);
+    BT_FAIL_IF(g->version < 2 || g->version > 3, FORMAT, "GGUF version %u, must be 2 or 3",
+               g->version);
     BT_TRY(read_u64(c, "the number of tensors", &n_tensor));
     BT_TRY(read_u64(c, "the number of keys", &n_kv));
-    BT_FAIL_IF(n_kv > N_KV_MAX, FORMAT, "the file claims %llu keys, at most %d", (unsigned long long)n_kv,
-               N_KV_MAX);
+    BT_FAIL_IF(n_kv > N_KV_MAX, FORMAT, "the file claims %llu keys, at most %d",
+               (unsigned long long)n_kv, N_KV_MAX);
     BT_FAIL_IF(n_tensor > N_TENSOR_MAX, FORMAT, "the file claims %llu tensors, at most %d",
                (unsigned long long)n_tensor, N_TENSOR_MAX);
     BT_FAIL_IF(n_kv > left(c) / KV_BYTES_MIN, FORMAT,
-               "the file claims %llu keys, but only %zu bytes are left", (unsigned long long)n_kv, left(c));
-    BT_FAIL_IF(n_tensor > left(c) / TENSOR_BYTES_MIN, FORMAT,
-               "the file claims %llu tensors, but only %zu bytes are left", (unsigned long long)n_tensor,
+               "the file claims %llu keys, but only %zu bytes are left", (unsigned long long)n_kv,
                left(c));
+    BT_FAIL_IF(n_tensor > left(c) / TENSOR_BYTES_MIN, FORMAT,
+               "the file claims %llu tensors, but only %zu bytes are left",
+               (unsigned long long)n_tensor, left(c));
     g->n_kv = (size_t)n_kv;
     g->n_tensor = (size_t)n_tensor;
     return BT_OK;

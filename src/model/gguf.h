@@ -6,20 +6,21 @@
  *   n_tensor x  name: text | n_dim u32 | dim u64[n_dim], innermost first | type u32 | offset u64
  *   zeros up to a multiple of general.alignment (32) | data; tensor offsets count from here
  *
- * Parsing copies nothing: texts, arrays and data point into the bytes, which must outlive the result.
- * Every count is bounded by the bytes that are left before anything is allocated for it. Tensor ranges
- * lie inside the data and do not overlap.
- * Source: github.com/ggerganov/ggml docs/gguf.md.
+ * Parsing copies nothing: texts, arrays and data point into the bytes, which must outlive the
+ * result. Every count is bounded by the bytes that are left before anything is allocated for it.
+ * Tensor ranges lie inside the data and do not overlap. Source: github.com/ggerganov/ggml
+ * docs/gguf.md.
  */
 #pragma once
 #include "model/names.h"
 #include "tensor/dtype.h"
 
 /* X(UPPER, name, bytes of a value or 0) in the order of the format's ids, from 0 */
-#define BT_GGUF_TYPE_LIST(X)                                                                               \
-    X(U8, u8, 1)                                                                                           \
-    X(I8, i8, 1) X(U16, u16, 2) X(I16, i16, 2) X(U32, u32, 4) X(I32, i32, 4) X(F32, f32, 4)                \
-        X(BOOL, bool, 1) X(TEXT, text, 0) X(ARRAY, array, 0) X(U64, u64, 8) X(I64, i64, 8) X(F64, f64, 8)
+#define BT_GGUF_TYPE_LIST(X)                                                                       \
+    X(U8, u8, 1)                                                                                   \
+    X(I8, i8, 1)                                                                                   \
+    X(U16, u16, 2) X(I16, i16, 2) X(U32, u32, 4) X(I32, i32, 4) X(F32, f32, 4) X(BOOL, bool, 1)    \
+        X(TEXT, text, 0) X(ARRAY, array, 0) X(U64, u64, 8) X(I64, i64, 8) X(F64, f64, 8)
 
 typedef enum bt_gguf_type {
 #define BT_GGUF_ENUM(upper, lower, bytes) BT_GGUF_##upper,
@@ -60,8 +61,10 @@ typedef struct bt_gguf {
     bt_name_set key_set, tensor_set;
 } bt_gguf;
 
-/* Parse a whole file. All memory comes from `arena`. FORMAT names what, where, found and allowed. */
-BT_CHECKED bt_status bt_gguf_parse(const uint8_t *bytes, size_t len, bt_arena *arena, bt_gguf *ret_gguf);
+/* Parse a whole file. All memory comes from `arena`. FORMAT names what, where, found and allowed.
+ */
+BT_CHECKED bt_status bt_gguf_parse(const uint8_t *bytes, size_t len, bt_arena *arena,
+                                   bt_gguf *ret_gguf);
 
 /* The name of a GGUF tensor type ("iq2_xxs"), NULL when there is no such type. */
 const char *bt_gguf_tensor_type_name(uint32_t type);
@@ -74,8 +77,8 @@ double bt_gguf_f64_at(const bt_gguf_kv *kv, uint64_t i); // of f32 and f64
 bool bt_gguf_is_integer(bt_gguf_type type);              // bool is not
 bool bt_gguf_is_real(bt_gguf_type type);
 
-/* The value of a key, checked for type and range; FORMAT names key, found and allowed. `get` wants the
- * key to be there; `opt` leaves *ret_value alone when it is not. */
+/* The value of a key, checked for type and range; FORMAT names key, found and allowed. `get` wants
+ * the key to be there; `opt` leaves *ret_value alone when it is not. */
 BT_CHECKED bt_status bt_gguf_get_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi,
                                      int64_t *ret_value);
 BT_CHECKED bt_status bt_gguf_opt_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi,
@@ -87,6 +90,7 @@ BT_CHECKED bt_status bt_gguf_opt_f64(const bt_gguf *gguf, const char *key, doubl
 BT_CHECKED bt_status bt_gguf_opt_bool(const bt_gguf *gguf, const char *key, bool *ret_value);
 BT_CHECKED bt_status bt_gguf_opt_text(const bt_gguf *gguf, const char *key, bt_name *ret_text);
 
-/* An array with elements of `item`; NULL into *ret_kv when the key is absent. I32 takes any integers. */
+/* An array with elements of `item`; NULL into *ret_kv when the key is absent. I32 takes any
+ * integers. */
 BT_CHECKED bt_status bt_gguf_opt_array(const bt_gguf *gguf, const char *key, bt_gguf_type item,
                                        const bt_gguf_kv **ret_kv);

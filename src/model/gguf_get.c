@@ -16,22 +16,16 @@ bool bt_gguf_is_integer(bt_gguf_type type)
     return type <= BT_GGUF_I32 || type == BT_GGUF_U64 || type == BT_GGUF_I64;
 }
 
-bool bt_gguf_is_real(bt_gguf_type type)
-{
-    return type == BT_GGUF_F32 || type == BT_GGUF_F64;
-}
+bool bt_gguf_is_real(bt_gguf_type type) { return type == BT_GGUF_F32 || type == BT_GGUF_F64; }
 
 /* A u64 past INT64_MAX saturates: no range that a caller asks for reaches that far. */
-static int64_t narrow_u64(uint64_t x)
-{
-    return x > INT64_MAX ? INT64_MAX : (int64_t)x;
-}
+static int64_t narrow_u64(uint64_t x) { return x > INT64_MAX ? INT64_MAX : (int64_t)x; }
 
-#define LOAD(type, at)                                                                                     \
-    ({                                                                                                     \
-        type load_;                                                                                        \
-        memcpy(&load_, (at), sizeof load_);                                                                \
-        load_;                                                                                             \
+#define LOAD(type, at)                                                                             \
+    ({                                                                                             \
+        type load_;                                                                                \
+        memcpy(&load_, (at), sizeof load_);                                                        \
+        load_;                                                                                     \
     })
 
 int64_t bt_gguf_i64_at(const bt_gguf_kv *kv, uint64_t i)
@@ -84,7 +78,8 @@ static bt_status fail_type(const bt_gguf_kv *kv, const char *key, const char *wa
                    kv->type == BT_GGUF_ARRAY ? bt_gguf_type_name(kv->item) : "", want);
 }
 
-bt_status bt_gguf_opt_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi, int64_t *ret_value)
+bt_status bt_gguf_opt_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi,
+                          int64_t *ret_value)
 {
     const bt_gguf_kv *kv = bt_gguf_find(gguf, key);
     if (!kv) return BT_OK;
@@ -96,26 +91,29 @@ bt_status bt_gguf_opt_i64(const bt_gguf *gguf, const char *key, int64_t lo, int6
     return BT_OK;
 }
 
-bt_status bt_gguf_get_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi, int64_t *ret_value)
+bt_status bt_gguf_get_i64(const bt_gguf *gguf, const char *key, int64_t lo, int64_t hi,
+                          int64_t *ret_value)
 {
     BT_TRY(must_find(gguf, key));
     return bt_gguf_opt_i64(gguf, key, lo, hi, ret_value);
 }
 
-bt_status bt_gguf_opt_f64(const bt_gguf *gguf, const char *key, double lo, double hi, double *ret_value)
+bt_status bt_gguf_opt_f64(const bt_gguf *gguf, const char *key, double lo, double hi,
+                          double *ret_value)
 {
     const bt_gguf_kv *kv = bt_gguf_find(gguf, key);
     if (!kv) return BT_OK;
     bool integer = bt_gguf_is_integer(kv->type);
     if (!integer && !bt_gguf_is_real(kv->type)) return fail_type(kv, key, "a number");
     double value = integer ? (double)bt_gguf_i64_at(kv, 0) : bt_gguf_f64_at(kv, 0);
-    BT_FAIL_IF(!(value >= lo && value <= hi), FORMAT, "key '%s' is %g, must be from %g to %g", key, value,
-               lo, hi);
+    BT_FAIL_IF(!(value >= lo && value <= hi), FORMAT, "key '%s' is %g, must be from %g to %g", key,
+               value, lo, hi);
     *ret_value = value;
     return BT_OK;
 }
 
-bt_status bt_gguf_get_f64(const bt_gguf *gguf, const char *key, double lo, double hi, double *ret_value)
+bt_status bt_gguf_get_f64(const bt_gguf *gguf, const char *key, double lo, double hi,
+                          double *ret_value)
 {
     BT_TRY(must_find(gguf, key));
     return bt_gguf_opt_f64(gguf, key, lo, hi, ret_value);
@@ -143,8 +141,9 @@ bt_status bt_gguf_opt_array(const bt_gguf *gguf, const char *key, bt_gguf_type i
                             const bt_gguf_kv **ret_kv)
 {
     const bt_gguf_kv *kv = bt_gguf_find(gguf, key);
-    bool fits = !kv || (kv->type == BT_GGUF_ARRAY &&
-                        (kv->item == item || (item == BT_GGUF_I32 && bt_gguf_is_integer(kv->item))));
+    bool fits =
+        !kv || (kv->type == BT_GGUF_ARRAY &&
+                (kv->item == item || (item == BT_GGUF_I32 && bt_gguf_is_integer(kv->item))));
     if (!fits) {
         char want[32];
         snprintf(want, sizeof want, "an array of %s", bt_gguf_type_name(item));

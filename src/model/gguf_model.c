@@ -20,8 +20,8 @@ static const char *arch_key(const char *arch, const char *part, char out[192])
 /* NUL-terminated copy of a text value; FORMAT when a NUL hides inside. */
 static bt_status copy_text(bt_model_file *f, bt_name text, const char *key, char **ret)
 {
-    BT_FAIL_IF(text.len && memchr(text.text, 0, text.len), FORMAT, "key '%s' has a NUL byte in its text",
-               key);
+    BT_FAIL_IF(text.len && memchr(text.text, 0, text.len), FORMAT,
+               "key '%s' has a NUL byte in its text", key);
     return bt_arena_text(&f->arena, text.text, text.len, ret);
 }
 
@@ -44,12 +44,13 @@ static bt_status get_per_layer(const bt_gguf *g, const char *key, bool must, int
     BT_TRY(bt_gguf_opt_array(g, key, BT_GGUF_I32, &kv));
     BT_FAIL_IF(kv->n == 0, FORMAT, "key '%s' is an empty array", key);
     int64_t first = bt_gguf_i64_at(kv, 0);
-    BT_FAIL_IF(first < 0 || first > INT32_MAX, FORMAT, "key '%s' holds %lld, must be from 0 to %d", key,
-               (long long)first, INT32_MAX);
+    BT_FAIL_IF(first < 0 || first > INT32_MAX, FORMAT, "key '%s' holds %lld, must be from 0 to %d",
+               key, (long long)first, INT32_MAX);
     for (uint64_t i = 1; i < kv->n; i++)
-        BT_FAIL_IF(bt_gguf_i64_at(kv, i) != first, UNSUPPORTED,
-                   "key '%s' differs between layers (%lld, then %lld); only equal layers can be run", key,
-                   (long long)first, (long long)bt_gguf_i64_at(kv, i));
+        BT_FAIL_IF(
+            bt_gguf_i64_at(kv, i) != first, UNSUPPORTED,
+            "key '%s' differs between layers (%lld, then %lld); only equal layers can be run", key,
+            (long long)first, (long long)bt_gguf_i64_at(kv, i));
     *ret = first;
     return BT_OK;
 }
@@ -70,7 +71,8 @@ static bt_status read_yarn(const bt_gguf *g, const char *arch, bt_rope *rope)
     return BT_OK;
 }
 
-static bt_status read_scaling(const bt_gguf *g, const char *arch, const bt_hparams *hp, bt_rope *rope)
+static bt_status read_scaling(const bt_gguf *g, const char *arch, const bt_hparams *hp,
+                              bt_rope *rope)
 {
     char key[192];
     bt_name type = {0};
@@ -78,12 +80,13 @@ static bt_status read_scaling(const bt_gguf *g, const char *arch, const bt_hpara
     rope->factor = rope->attn_factor = 1;
     BT_TRY(bt_gguf_opt_text(g, arch_key(arch, "rope.scaling.type", key), &type));
     BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scaling.factor", key), 0, 1e6, &rope->factor));
-    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "rope.scaling.original_context_length", key), 1, BT_CTX_MAX,
-                           &orig));
+    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "rope.scaling.original_context_length", key), 1,
+                           BT_CTX_MAX, &orig));
     rope->n_ctx_orig = (int32_t)orig;
     if (!type.text) { // the key of older files
         BT_TRY(bt_gguf_opt_f64(g, arch_key(arch, "rope.scale_linear", key), 0, 1e6, &rope->factor));
-        type = rope->factor != 0 && rope->factor != 1 ? (bt_name){"linear", 6} : (bt_name){"none", 4};
+        type =
+            rope->factor != 0 && rope->factor != 1 ? (bt_name){"linear", 6} : (bt_name){"none", 4};
     }
     if (rope->factor == 0) rope->factor = 1; // some writers spell "no scaling" so
     if (type.len == 4 && !memcmp(type.text, "none", 4)) {
@@ -118,27 +121,30 @@ static bt_status read_heads(const bt_gguf *g, const char *arch, bt_hparams *hp)
     char key[192];
     int64_t n_head = 0, n_kv, d_head, d_value;
     BT_TRY(get_per_layer(g, arch_key(arch, "attention.head_count", key), true, &n_head));
-    BT_FAIL_IF(n_head < 1 || n_head > BT_HEAD_MAX, FORMAT, "key '%s' is %lld, must be from 1 to %d", key,
-               (long long)n_head, BT_HEAD_MAX);
+    BT_FAIL_IF(n_head < 1 || n_head > BT_HEAD_MAX, FORMAT, "key '%s' is %lld, must be from 1 to %d",
+               key, (long long)n_head, BT_HEAD_MAX);
     n_kv = n_head;
     BT_TRY(get_per_layer(g, arch_key(arch, "attention.head_count_kv", key), false, &n_kv));
     d_head = hp->d_model / n_head;
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.key_length", key), 1, INT32_MAX, &d_head));
     bool given = bt_gguf_find(g, key) != NULL;
     BT_FAIL_IF(!given && hp->d_model % n_head, FORMAT,
-               "the model width %d is no multiple of the %lld heads", hp->d_model, (long long)n_head);
+               "the model width %d is no multiple of the %lld heads", hp->d_model,
+               (long long)n_head);
     d_value = d_head;
-    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.value_length", key), 1, INT32_MAX, &d_value));
+    BT_TRY(
+        bt_gguf_opt_i64(g, arch_key(arch, "attention.value_length", key), 1, INT32_MAX, &d_value));
     BT_FAIL_IF(d_value != d_head, UNSUPPORTED,
-               "keys have %lld and values %lld elements a head; they must be equal", (long long)d_head,
-               (long long)d_value);
+               "keys have %lld and values %lld elements a head; they must be equal",
+               (long long)d_head, (long long)d_value);
     hp->n_head = (int32_t)n_head;
     hp->n_kv = (int32_t)n_kv;
     hp->d_head = (int32_t)d_head;
     return BT_OK;
 }
 
-static bt_status read_widths(const bt_model_file *f, const bt_gguf *g, const char *arch, bt_hparams *hp)
+static bt_status read_widths(const bt_model_file *f, const bt_gguf *g, const char *arch,
+                             bt_hparams *hp)
 {
     char key[192];
     int64_t n_layer = 0, d_model = 0, d_ff = 0, n_ctx = 0, n_expert = 0;
@@ -147,10 +153,12 @@ static bt_status read_widths(const bt_model_file *f, const bt_gguf *g, const cha
     BT_TRY(bt_gguf_get_i64(g, arch_key(arch, "embedding_length", key), 1, BT_WIDTH_MAX, &d_model));
     BT_TRY(bt_gguf_get_i64(g, arch_key(arch, "context_length", key), 1, BT_CTX_MAX, &n_ctx));
     BT_TRY(get_per_layer(g, arch_key(arch, "feed_forward_length", key), true, &d_ff));
-    BT_TRY(bt_gguf_get_f64(g, arch_key(arch, "attention.layer_norm_rms_epsilon", key), 0, 0.999, &eps));
+    BT_TRY(bt_gguf_get_f64(g, arch_key(arch, "attention.layer_norm_rms_epsilon", key), 0, 0.999,
+                           &eps));
     BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "expert_count", key), 0, INT32_MAX, &n_expert));
     BT_FAIL_IF(n_expert > 0, UNSUPPORTED,
-               "the model has %lld experts; mixtures of experts are not supported", (long long)n_expert);
+               "the model has %lld experts; mixtures of experts are not supported",
+               (long long)n_expert);
     const bt_tensor_view *embd = bt_model_file_find(f, "token_embd.weight");
     BT_FAIL_IF(!embd, NOTFOUND, "there is no tensor 'token_embd.weight'");
     hp->n_vocab = (int32_t)bt_min_i64(embd->desc.dim[0], BT_VOCAB_MAX + 1);
@@ -166,7 +174,8 @@ static bt_status read_window(const bt_gguf *g, const char *arch, bt_hparams *hp)
 {
     char key[192];
     int64_t window = 0;
-    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.sliding_window", key), 0, BT_CTX_MAX, &window));
+    BT_TRY(bt_gguf_opt_i64(g, arch_key(arch, "attention.sliding_window", key), 0, BT_CTX_MAX,
+                           &window));
     hp->window = (int32_t)window;
     if (window) memset(hp->window_layer, 0xff, sizeof hp->window_layer);
     return BT_OK;
@@ -182,8 +191,8 @@ static bt_status check_token_count(const bt_gguf *g, const char *arch, const bt_
                (long long)n, hp->n_vocab);
     BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.tokens", BT_GGUF_TEXT, &tokens));
     BT_FAIL_IF(tokens && tokens->n != (uint64_t)hp->n_vocab, FORMAT,
-               "the vocabulary has %llu tokens, but the embedding %d rows", (unsigned long long)tokens->n,
-               hp->n_vocab);
+               "the vocabulary has %llu tokens, but the embedding %d rows",
+               (unsigned long long)tokens->n, hp->n_vocab);
     return BT_OK;
 }
 
@@ -221,7 +230,8 @@ static bt_status vocab_kind(const char *model, bt_vocab_kind *ret)
             *ret = vocab_kinds[i].kind;
             return BT_OK;
         }
-    return bt_fail(BT_UNSUPPORTED, "tokenizer '%s' is not supported; supported are gpt2, llama, t5", model);
+    return bt_fail(BT_UNSUPPORTED, "tokenizer '%s' is not supported; supported are gpt2, llama, t5",
+                   model);
 }
 
 /* An array with one entry for each token, or absent (NULL). */
@@ -229,7 +239,8 @@ static bt_status token_array(const bt_gguf *g, const char *key, bt_gguf_type ite
                              const bt_gguf_kv **ret)
 {
     BT_TRY(bt_gguf_opt_array(g, key, item, ret));
-    BT_FAIL_IF(*ret && (*ret)->n != n, FORMAT, "key '%s' has %llu entries, but there are %llu tokens", key,
+    BT_FAIL_IF(*ret && (*ret)->n != n, FORMAT,
+               "key '%s' has %llu entries, but there are %llu tokens", key,
                (unsigned long long)(*ret)->n, (unsigned long long)n);
     return BT_OK;
 }
@@ -260,15 +271,18 @@ static bt_status read_pieces(bt_model_file *f, const bt_gguf *g, const bt_gguf_k
         memcpy(score, scores->data, (size_t)tokens->n * sizeof *score);
         spec->score = score;
     }
-    BT_FAIL_IF(!scores && spec->kind != BT_VOCAB_BPE, FORMAT, "key 'tokenizer.ggml.scores' is missing");
+    BT_FAIL_IF(!scores && spec->kind != BT_VOCAB_BPE, FORMAT,
+               "key 'tokenizer.ggml.scores' is missing");
     BT_TRY(token_array(g, "tokenizer.ggml.token_type", BT_GGUF_I32, tokens->n, &types));
     if (types) {
         BT_TRY(bt_arena_array(&f->arena, (size_t)tokens->n, sizeof *type, (void **)&type));
         for (uint64_t i = 0; i < tokens->n; i++) {
             int64_t t = bt_gguf_i64_at(types, i);
-            BT_FAIL_IF(t < 0 || t > BT_PIECE_BYTE, FORMAT, "token %llu has type %lld, must be 0 to %d",
-                       (unsigned long long)i, (long long)t, BT_PIECE_BYTE);
-            type[i] = t ? (int32_t)t : BT_PIECE_NORMAL; // 0 is "undefined": some writers leave it so
+            BT_FAIL_IF(t < 0 || t > BT_PIECE_BYTE, FORMAT,
+                       "token %llu has type %lld, must be 0 to %d", (unsigned long long)i,
+                       (long long)t, BT_PIECE_BYTE);
+            type[i] =
+                t ? (int32_t)t : BT_PIECE_NORMAL; // 0 is "undefined": some writers leave it so
         }
         spec->type = type;
     }
@@ -288,8 +302,8 @@ static bt_status read_id(const bt_gguf *g, const char *key, int32_t n_piece, int
     int64_t id = -1;
     BT_TRY(bt_gguf_opt_i64(g, key, -1, UINT32_MAX, &id));
     if (id == UINT32_MAX) id = -1;
-    BT_FAIL_IF(id >= n_piece, FORMAT, "key '%s' is %lld, but there are %d tokens", key, (long long)id,
-               n_piece);
+    BT_FAIL_IF(id >= n_piece, FORMAT, "key '%s' is %lld, but there are %d tokens", key,
+               (long long)id, n_piece);
     *ret = (int32_t)id;
     return BT_OK;
 }
@@ -316,7 +330,8 @@ static bt_status read_specials(bt_model_file *f, const bt_gguf *g, bt_vocab_spec
     BT_TRY(read_flag(g, "tokenizer.ggml.add_bos_token", &spec->add_bos));
     BT_TRY(read_flag(g, "tokenizer.ggml.add_eos_token", &spec->add_eos));
     BT_TRY(read_flag(g, "tokenizer.ggml.add_space_prefix", &spec->add_space_prefix));
-    BT_TRY(read_flag(g, "tokenizer.ggml.remove_extra_whitespaces", &spec->remove_extra_whitespaces));
+    BT_TRY(
+        read_flag(g, "tokenizer.ggml.remove_extra_whitespaces", &spec->remove_extra_whitespaces));
     BT_TRY(opt_text(f, g, "tokenizer.ggml.pre", &pre));
     BT_TRY(opt_text(f, g, "tokenizer.chat_template", &template));
     spec->pre = pre;
@@ -324,8 +339,8 @@ static bt_status read_specials(bt_model_file *f, const bt_gguf *g, bt_vocab_spec
     const bt_gguf_kv *kv = bt_gguf_find(g, "tokenizer.ggml.precompiled_charsmap");
     if (!kv) return BT_OK;
     bool bytes = kv->type == BT_GGUF_ARRAY && (kv->item == BT_GGUF_I8 || kv->item == BT_GGUF_U8);
-    BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.precompiled_charsmap", bytes ? kv->item : BT_GGUF_U8,
-                             &charsmap));
+    BT_TRY(bt_gguf_opt_array(g, "tokenizer.ggml.precompiled_charsmap",
+                             bytes ? kv->item : BT_GGUF_U8, &charsmap));
     spec->charsmap = charsmap->data;
     spec->charsmap_len = (size_t)charsmap->n;
     return BT_OK;
@@ -408,23 +423,25 @@ static bt_status split_path(const char *first, int64_t i, int64_t n, bt_buf *ret
     snprintf(tail, sizeof tail, "-00001-of-%05lld.gguf", (long long)n);
     size_t len = strlen(first), n_tail = strlen(tail);
     BT_FAIL_IF(len < n_tail || strcmp(first + len - n_tail, tail), INVALID,
-               "the model is split into %lld files: open the first, whose name ends in '%s'", (long long)n,
-               tail);
+               "the model is split into %lld files: open the first, whose name ends in '%s'",
+               (long long)n, tail);
     return bt_buf_format(ret_path, "%.*s-%05lld-of-%05lld.gguf", (int)(len - n_tail), first,
                          (long long)i + 1, (long long)n);
 }
 
-static bt_status parse_split(bt_model_file *f, const char *first, int64_t i, int64_t n, bt_gguf *ret_gguf)
+static bt_status parse_split(bt_model_file *f, const char *first, int64_t i, int64_t n,
+                             bt_gguf *ret_gguf)
 {
     bt_buf path = {0};
     int64_t no = -1;
     bt_status st = split_path(first, i, n, &path);
     if (st == BT_OK && i > 0) st = map_file(f, path.data);
-    if (st == BT_OK && i > 0) st = bt_gguf_parse(f->map[i].bytes, f->map[i].len, &f->arena, ret_gguf);
+    if (st == BT_OK && i > 0)
+        st = bt_gguf_parse(f->map[i].bytes, f->map[i].len, &f->arena, ret_gguf);
     if (st == BT_OK) st = bt_gguf_get_i64(ret_gguf, "split.no", 0, SPLIT_MAX, &no);
     if (st == BT_OK && no != i)
-        st = bt_fail(BT_FORMAT, "it says it is number %lld of the split, must be %lld", (long long)no,
-                     (long long)i);
+        st = bt_fail(BT_FORMAT, "it says it is number %lld of the split, must be %lld",
+                     (long long)no, (long long)i);
     if (st != BT_OK && path.data) bt_fail_note("split '%s'", path.data);
     bt_buf_done(&path);
     return st;
@@ -442,7 +459,8 @@ static bt_status open_splits(bt_model_file *f, const char *path, bt_gguf *part, 
     n_claimed = (int64_t)n_tensor;
     BT_TRY(bt_gguf_opt_i64(&part[0], "split.tensors.count", 0, INT32_MAX, &n_claimed));
     BT_FAIL_IF(n_claimed != (int64_t)n_tensor, FORMAT,
-               "the split claims %lld tensors, but its files have %zu", (long long)n_claimed, n_tensor);
+               "the split claims %lld tensors, but its files have %zu", (long long)n_claimed,
+               n_tensor);
     BT_TRY(bt_parts_room(f, n_tensor));
     for (int64_t i = 0; i < n; i++) BT_TRY(add_tensors(f, &part[i]));
     return BT_OK;

@@ -13,14 +13,8 @@ void bt_gguf_out_done(bt_gguf_out *out)
     *out = (bt_gguf_out){0};
 }
 
-static bt_status add_u32(bt_buf *buf, uint32_t x)
-{
-    return bt_buf_add(buf, &x, sizeof x);
-}
-static bt_status add_u64(bt_buf *buf, uint64_t x)
-{
-    return bt_buf_add(buf, &x, sizeof x);
-}
+static bt_status add_u32(bt_buf *buf, uint32_t x) { return bt_buf_add(buf, &x, sizeof x); }
+static bt_status add_u64(bt_buf *buf, uint64_t x) { return bt_buf_add(buf, &x, sizeof x); }
 
 static bt_status add_text(bt_buf *buf, const char *text, size_t len)
 {
@@ -94,7 +88,8 @@ bt_status bt_gguf_put_copy(bt_gguf_out *out, const bt_gguf_kv *kv)
     return bt_buf_add(&out->kv, kv->raw, kv->n_raw);
 }
 
-bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *desc, uint64_t *ret_offset)
+bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *desc,
+                             uint64_t *ret_offset)
 {
     uint64_t n_bytes, end;
     int id = bt_dtype_gguf_id(desc->dtype);
@@ -137,13 +132,15 @@ static const char *arch_key(const bt_hparams *hp, const char *part, char out[96]
     return out;
 }
 
-static bt_status put_arch_u32(bt_gguf_out *out, const bt_hparams *hp, const char *part, int64_t value)
+static bt_status put_arch_u32(bt_gguf_out *out, const bt_hparams *hp, const char *part,
+                              int64_t value)
 {
     char key[96];
     return bt_gguf_put_u32(out, arch_key(hp, part, key), (uint32_t)value);
 }
 
-static bt_status put_arch_f32(bt_gguf_out *out, const bt_hparams *hp, const char *part, double value)
+static bt_status put_arch_f32(bt_gguf_out *out, const bt_hparams *hp, const char *part,
+                              double value)
 {
     char key[96];
     return bt_gguf_put_f32(out, arch_key(hp, part, key), (float)value);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gguf_write: the head of a GGUF v3 file: keys and tensor descriptions, in any order, then the layout.
- * The data is the caller's to put where the head says: tensor after tensor in the order described,
- * each padded with zeros to a multiple of BT_GGUF_ALIGNMENT. */
+/* gguf_write: the head of a GGUF v3 file: keys and tensor descriptions, in any order, then the
+ * layout. The data is the caller's to put where the head says: tensor after tensor in the order
+ * described, each padded with zeros to a multiple of BT_GGUF_ALIGNMENT. */
 #pragma once
 #include "base/buf.h"
 #include "model/arch.h"
@@ -20,21 +20,25 @@ void bt_gguf_out_done(bt_gguf_out *out); // {0} is a valid empty one
 BT_CHECKED bt_status bt_gguf_put_u32(bt_gguf_out *out, const char *key, uint32_t value);
 BT_CHECKED bt_status bt_gguf_put_f32(bt_gguf_out *out, const char *key, float value);
 BT_CHECKED bt_status bt_gguf_put_bool(bt_gguf_out *out, const char *key, bool value);
-BT_CHECKED bt_status bt_gguf_put_text(bt_gguf_out *out, const char *key, const char *text, size_t len);
-BT_CHECKED bt_status bt_gguf_put_texts(bt_gguf_out *out, const char *key, const bt_name *text, size_t n);
+BT_CHECKED bt_status bt_gguf_put_text(bt_gguf_out *out, const char *key, const char *text,
+                                      size_t len);
+BT_CHECKED bt_status bt_gguf_put_texts(bt_gguf_out *out, const char *key, const bt_name *text,
+                                       size_t n);
 BT_CHECKED bt_status bt_gguf_put_array(bt_gguf_out *out, const char *key, bt_gguf_type item,
                                        const void *data, size_t n);
-BT_CHECKED bt_status bt_gguf_put_copy(bt_gguf_out *out, const bt_gguf_kv *kv); // as another file has it
+BT_CHECKED bt_status bt_gguf_put_copy(bt_gguf_out *out,
+                                      const bt_gguf_kv *kv); // as another file has it
 
-/* Describe the next tensor; *ret_offset (may be NULL) is where its data goes, from the data's begin. */
+/* Describe the next tensor; *ret_offset (may be NULL) is where its data goes, from the data's
+ * begin. */
 BT_CHECKED bt_status bt_gguf_put_tensor(bt_gguf_out *out, const char *name, const bt_desc *desc,
                                         uint64_t *ret_offset);
 
 /* Append the whole head, padded: the data follows. */
 BT_CHECKED bt_status bt_gguf_out_head(const bt_gguf_out *out, bt_buf *ret_head);
 
-/* general.architecture, general.name and all keys of the hyperparameters. The factors of llama3 scaling
- * have no key: write bt_gguf_rope_factors as the tensor rope_freqs.weight. */
+/* general.architecture, general.name and all keys of the hyperparameters. The factors of llama3
+ * scaling have no key: write bt_gguf_rope_factors as the tensor rope_freqs.weight. */
 BT_CHECKED bt_status bt_gguf_put_hparams(bt_gguf_out *out, const bt_hparams *hp, const char *name);
 
 /* general.file_type's number for a file whose matrices are of this type. */

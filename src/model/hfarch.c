@@ -26,10 +26,7 @@ static bt_status opt_i32(json_t *doc, const char *key, int64_t hi, int64_t def, 
 
 /* ---- rotary embedding ---- */
 
-static double mscale(double factor, double m)
-{
-    return factor > 1 ? 0.1 * m * log(factor) + 1 : 1;
-}
+static double mscale(double factor, double m) { return factor > 1 ? 0.1 * m * log(factor) + 1 : 1; }
 
 static bt_status read_yarn(json_t *scaling, bt_rope *rope)
 {
@@ -40,7 +37,8 @@ static bt_status read_yarn(json_t *scaling, bt_rope *rope)
     BT_TRY(bt_json_opt_f64(scaling, "mscale", 0, 1e3, 0, &m));
     BT_TRY(bt_json_opt_f64(scaling, "mscale_all_dim", 0, 1e3, 0, &m_all));
     BT_TRY(bt_json_opt_bool(scaling, "truncate", true, &truncate));
-    BT_FAIL_IF(!truncate, UNSUPPORTED, "'truncate' is false; yarn scaling is supported with true only");
+    BT_FAIL_IF(!truncate, UNSUPPORTED,
+               "'truncate' is false; yarn scaling is supported with true only");
     double def = m > 0 && m_all > 0 ? mscale(rope->factor, m) / mscale(rope->factor, m_all)
                                     : mscale(rope->factor, 1);
     return bt_json_opt_f64(scaling, "attention_factor", 1e-6, 1e6, def, &rope->attn_factor);
@@ -52,12 +50,16 @@ static bt_status read_scaling(json_t *scaling, const bt_hparams *hp, bt_rope *ro
     BT_TRY(bt_json_opt_text(scaling, "type", "default", &type));
     BT_TRY(bt_json_opt_text(scaling, "rope_type", type, &type));
     if (!strcmp(type, "default")) return BT_OK;
-    bool linear = !strcmp(type, "linear"), llama3 = !strcmp(type, "llama3"), yarn = !strcmp(type, "yarn");
-    BT_FAIL_IF(!linear && !llama3 && !yarn, UNSUPPORTED,
-               "rotary scaling '%.64s' is not supported; supported are default, linear, llama3, yarn",
-               type);
+    bool linear = !strcmp(type, "linear"), llama3 = !strcmp(type, "llama3"),
+         yarn = !strcmp(type, "yarn");
+    BT_FAIL_IF(
+        !linear && !llama3 && !yarn, UNSUPPORTED,
+        "rotary scaling '%.64s' is not supported; supported are default, linear, llama3, yarn",
+        type);
     BT_TRY(bt_json_get_f64(scaling, "factor", 1, 1e6, &rope->factor));
-    rope->scaling = linear ? BT_ROPE_SCALE_LINEAR : llama3 ? BT_ROPE_SCALE_LLAMA3 : BT_ROPE_SCALE_YARN;
+    rope->scaling = linear   ? BT_ROPE_SCALE_LINEAR
+                    : llama3 ? BT_ROPE_SCALE_LLAMA3
+                             : BT_ROPE_SCALE_YARN;
     if (linear) return BT_OK;
     BT_TRY(opt_i32(scaling, "original_max_position_embeddings", BT_CTX_MAX, hp->n_ctx_train,
                    &rope->n_ctx_orig));
@@ -76,12 +78,14 @@ static bt_status read_rope(json_t *doc, bt_hparams *hp)
     if (json_is_null(scaling) || !scaling) scaling = parameters;
     BT_FAIL_IF(scaling && !json_is_null(scaling) && !json_is_object(scaling), FORMAT,
                "'rope_scaling' or 'rope_parameters' is not an object");
-    *rope = (bt_rope){.kind = BT_ROPE_HALF, .factor = 1, .attn_factor = 1, .n_ctx_orig = hp->n_ctx_train};
+    *rope = (bt_rope){
+        .kind = BT_ROPE_HALF, .factor = 1, .attn_factor = 1, .n_ctx_orig = hp->n_ctx_train};
     BT_TRY(bt_json_opt_f64(doc, "rope_theta", 1e-6, 1e12, 10000, &rope->base));
     BT_TRY(bt_json_opt_f64(doc, "partial_rotary_factor", 1e-6, 1, 1, &part));
     if (json_is_object(scaling)) {
         json_t *nested = json_object_get(scaling, "full_attention");
-        BT_FAIL_IF(nested, UNSUPPORTED, "rotary parameters that differ between layers are not supported");
+        BT_FAIL_IF(nested, UNSUPPORTED,
+                   "rotary parameters that differ between layers are not supported");
         BT_TRY(bt_json_opt_f64(scaling, "rope_theta", 1e-6, 1e12, rope->base, &rope->base));
         BT_TRY(bt_json_opt_f64(scaling, "partial_rotary_factor", 1e-6, 1, part, &part));
         BT_TRY(read_scaling(scaling, hp, rope));
@@ -95,14 +99,15 @@ static bt_status read_rope(json_t *doc, bt_hparams *hp)
 static bt_status read_layer_types(json_t *types, bt_hparams *hp)
 {
     BT_FAIL_IF(!json_is_array(types) || json_array_size(types) != (size_t)hp->n_layer, FORMAT,
-               "'layer_types' must be an array with one entry for each of the %d layers", hp->n_layer);
+               "'layer_types' must be an array with one entry for each of the %d layers",
+               hp->n_layer);
     for (int32_t i = 0; i < hp->n_layer; i++) {
         const char *type = json_string_value(json_array_get(types, (size_t)i));
         bool sliding = type && !strcmp(type, "sliding_attention");
-        BT_FAIL_IF(
-            !sliding && (!type || strcmp(type, "full_attention")), UNSUPPORTED,
-            "layer %d has the attention type '%.64s'; supported are full_attention, sliding_attention", i,
-            type ? type : "(not a string)");
+        BT_FAIL_IF(!sliding && (!type || strcmp(type, "full_attention")), UNSUPPORTED,
+                   "layer %d has the attention type '%.64s'; supported are full_attention, "
+                   "sliding_attention",
+                   i, type ? type : "(not a string)");
         if (sliding) hp->window_layer[i / 64] |= 1ull << (i % 64);
     }
     return BT_OK;
@@ -142,8 +147,8 @@ static bt_status read_heads(json_t *doc, bt_hparams *hp)
     bool given = json_is_integer(json_object_get(doc, "head_dim"));
     bool by_class = hp->family == BT_FAMILY_QWEN3 && !json_object_get(doc, "head_dim");
     BT_FAIL_IF(!given && !by_class && hp->d_model % hp->n_head, FORMAT,
-               "'hidden_size' is %d, which is no multiple of the %d in 'num_attention_heads'", hp->d_model,
-               hp->n_head);
+               "'hidden_size' is %d, which is no multiple of the %d in 'num_attention_heads'",
+               hp->d_model, hp->n_head);
     return opt_i32(doc, "head_dim", 4096, by_class ? 128 : hp->d_model / hp->n_head, &hp->d_head);
 }
 
@@ -168,8 +173,8 @@ static bt_status refuse_unsupported(json_t *doc)
     json_t *quantised = json_object_get(doc, "quantization_config");
     if (!json_is_object(quantised)) return BT_OK;
     BT_TRY(bt_json_opt_text(quantised, "quant_method", method, &method));
-    return bt_fail(BT_UNSUPPORTED, "the weights are quantised by '%.64s'; F32, F16 and BF16 can be read",
-                   method);
+    return bt_fail(BT_UNSUPPORTED,
+                   "the weights are quantised by '%.64s'; F32, F16 and BF16 can be read", method);
 }
 
 static bt_status read_class(json_t *doc, const char **ret_class)
@@ -188,11 +193,13 @@ static bt_status read_eos(json_t *doc, bt_hf_arch *config)
     size_t n = json_is_array(value) ? json_array_size(value) : 1;
     for (size_t i = 0; i < n; i++) {
         json_t *id = json_is_array(value) ? json_array_get(value, i) : value;
-        BT_FAIL_IF(!json_is_integer(id), FORMAT, "'eos_token_id' must be an integer or a list of them");
+        BT_FAIL_IF(!json_is_integer(id), FORMAT,
+                   "'eos_token_id' must be an integer or a list of them");
         json_int_t x = json_integer_value(id);
         BT_FAIL_IF(x < -1 || x > INT32_MAX, FORMAT, "'eos_token_id' is %lld, must be from 0 to %d",
                    (long long)x, INT32_MAX);
-        if (x >= 0 && config->n_eos < (int32_t)BT_COUNT_OF(config->eos)) config->eos[config->n_eos++] = x;
+        if (x >= 0 && config->n_eos < (int32_t)BT_COUNT_OF(config->eos))
+            config->eos[config->n_eos++] = x;
     }
     return BT_OK;
 }
@@ -233,14 +240,16 @@ bt_status bt_hf_arch_parse(const char *text, size_t len, bt_hf_arch *ret_config)
     if (st == BT_OK) st = read_config(doc, &config);
     json_decref(doc);
     if (st == BT_OK) *ret_config = config;
-    return st == BT_NOTFOUND ? BT_FORMAT : st; // a missing key is a malformed file, not a missing one
+    return st == BT_NOTFOUND ? BT_FORMAT
+                             : st; // a missing key is a malformed file, not a missing one
 }
 
 bt_status bt_hf_eos_parse(const char *text, size_t len, bt_hf_arch *config)
 {
     json_t *doc = NULL;
     bt_status st = bt_json_parse(text, len, &doc);
-    if (st == BT_OK && !json_is_object(doc)) st = bt_fail(BT_FORMAT, "the file must hold one JSON object");
+    if (st == BT_OK && !json_is_object(doc))
+        st = bt_fail(BT_FORMAT, "the file must hold one JSON object");
     if (st == BT_OK) st = read_eos(doc, config);
     json_decref(doc);
     return st;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hfdir: finding a directory's files, mapping the shards, and giving tensors their canonical names.
- * File names come from an index that nobody vouches for: only plain names inside the directory pass. */
+ * File names come from an index that nobody vouches for: only plain names inside the directory
+ * pass. */
 #include "model/hfdir.h"
 #include "base/bits.h"
 #include "base/json.h"
@@ -71,9 +72,11 @@ static bt_status add_tensor(bt_model_file *f, const bt_safetensor *t)
     bool known = bt_hf_tensor_name(t->name, ours);
     // A name we do not know in a layer would change what the layer computes.
     if (!known && !strncmp(t->name, "model.layers.", 13))
-        BT_TRY(bt_parts_problem(
-            f, bt_fail(BT_UNSUPPORTED, "tensor '%s' is not part of a model family that we know", t->name),
-            false));
+        BT_TRY(bt_parts_problem(f,
+                                bt_fail(BT_UNSUPPORTED,
+                                        "tensor '%s' is not part of a model family that we know",
+                                        t->name),
+                                false));
     if (known) BT_TRY(bt_arena_text(&f->arena, ours, strlen(ours), &name));
     view.name = name;
     return bt_parts_view(f, &view);
@@ -110,9 +113,10 @@ static bt_status check_shard_name(const char *name)
     size_t n = strlen(name), m = strlen(".safetensors");
     bool plain = n > m && n < 256 && name[0] != '.' && !strpbrk(name, "/\\:") &&
                  !strcmp(name + n - m, ".safetensors");
-    BT_FAIL_IF(!plain, FORMAT,
-               "the index names the file '%.256s'; only plain names ending in .safetensors are allowed",
-               name);
+    BT_FAIL_IF(
+        !plain, FORMAT,
+        "the index names the file '%.256s'; only plain names ending in .safetensors are allowed",
+        name);
     return BT_OK;
 }
 
@@ -189,7 +193,8 @@ static bt_status open_weights(bt_model_file *f, const char *dir)
     BT_TRY(bt_arena_array(&f->arena, SHARD_MAX, sizeof *f->map, (void **)&f->map));
     bt_status st = read_file(dir, "model.safetensors.index.json", INDEX_BYTES_MAX, &text, &found);
     if (st == BT_OK) st = bt_path_join(&path, dir, "model.safetensors");
-    if (st == BT_OK && (!found || bt_file_exists(path.data))) { // transformers prefers the single file too
+    if (st == BT_OK &&
+        (!found || bt_file_exists(path.data))) { // transformers prefers the single file too
         st = map_shard(f, dir, "model.safetensors", &single);
         if (st == BT_OK) st = add_shards(f, &single, 1);
     } else if (st == BT_OK) {
@@ -209,7 +214,8 @@ static bt_status read_config(bt_model_file *f, const char *dir)
     bt_hf_arch config = {0};
     bool found;
     bt_status st = read_file(dir, "config.json", CONFIG_BYTES_MAX, &text, &found);
-    if (st == BT_OK && !found) st = bt_fail(BT_NOTFOUND, "there is no 'config.json' in the directory");
+    if (st == BT_OK && !found)
+        st = bt_fail(BT_NOTFOUND, "there is no 'config.json' in the directory");
     if (st == BT_OK && (st = bt_hf_arch_parse(text.data ? text.data : "", text.len, &config)))
         bt_fail_note("'config.json'");
     if (st == BT_OK) {
@@ -218,15 +224,16 @@ static bt_status read_config(bt_model_file *f, const char *dir)
     }
     bt_buf_clear(&text);
     if (st == BT_OK) st = read_file(dir, "generation_config.json", CONFIG_BYTES_MAX, &text, &found);
-    if (st == BT_OK && found && (st = bt_hf_eos_parse(text.data ? text.data : "", text.len, &config)))
+    if (st == BT_OK && found &&
+        (st = bt_hf_eos_parse(text.data ? text.data : "", text.len, &config)))
         bt_fail_note("'generation_config.json'");
     bt_buf_done(&text);
     for (int32_t i = 0; st == BT_OK && i < config.n_eos; i++) bt_parts_eos(f, config.eos[i]);
     // An untied head must be there, unless the configuration leaves the question open.
-    if (st == BT_OK && f->use != BT_USE_TOKENIZER && config.tie_given && !config.hp.tie_embeddings &&
-        !bt_model_file_find(f, "output.weight"))
-        st =
-            bt_fail(BT_NOTFOUND, "'tie_word_embeddings' is false, but there is no tensor 'lm_head.weight'");
+    if (st == BT_OK && f->use != BT_USE_TOKENIZER && config.tie_given &&
+        !config.hp.tie_embeddings && !bt_model_file_find(f, "output.weight"))
+        st = bt_fail(BT_NOTFOUND,
+                     "'tie_word_embeddings' is false, but there is no tensor 'lm_head.weight'");
     return st;
 }
 

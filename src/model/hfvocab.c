@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hfvocab: what GGUF wants of a tokenizer, found in a tokenizer.json that text/ has opened before (so
- * ids and roles come from it). Two kinds exist: byte-level BPE ("gpt2": pieces, merges and the name of
- * a pre-tokenizer), and BPE over SentencePiece's marks ("llama": pieces and scores; a piece's score is
- * minus the rank of the first merge that makes it, which is the order both kinds merge in). */
+/* hfvocab: what GGUF wants of a tokenizer, found in a tokenizer.json that text/ has opened before
+ * (so ids and roles come from it). Two kinds exist: byte-level BPE ("gpt2": pieces, merges and the
+ * name of a pre-tokenizer), and BPE over SentencePiece's marks ("llama": pieces and scores; a
+ * piece's score is minus the rank of the first merge that makes it, which is the order both kinds
+ * merge in). */
 #include "model/hfvocab.h"
 #include "base/bits.h"
 #include "base/file.h"
@@ -15,9 +16,9 @@
 enum { JSON_BYTES_MAX = 256 << 20, SPLIT_MAX = 8 };
 
 /* The pre-tokenizers looked for, by GGUF's names; prename.c has what they do. */
-static const char *const known_pre[] = {"llama-bpe",      "qwen2",       "gpt-2",  "smollm", "deepseek-llm",
-                                        "deepseek-coder", "deepseek-v3", "gpt-4o", "tekken", "dbrx",
-                                        "stablelm2",      "qwen35",      "falcon"};
+static const char *const known_pre[] = {
+    "llama-bpe", "qwen2",  "gpt-2", "smollm",    "deepseek-llm", "deepseek-coder", "deepseek-v3",
+    "gpt-4o",    "tekken", "dbrx",  "stablelm2", "qwen35",       "falcon"};
 
 typedef struct vocab {
     bt_arena arena;
@@ -36,8 +37,9 @@ static bt_status set_piece(vocab *v, json_t *id, const char *text, int32_t type)
 {
     BT_FAIL_IF(!json_is_integer(id), FORMAT, "the id of '%.64s' is no integer", text);
     json_int_t i = json_integer_value(id);
-    BT_FAIL_IF(i < 0 || i >= v->n, FORMAT, "the id of '%.64s' is %lld, but the embedding has %d rows", text,
-               (long long)i, v->n);
+    BT_FAIL_IF(i < 0 || i >= v->n, FORMAT,
+               "the id of '%.64s' is %lld, but the embedding has %d rows", text, (long long)i,
+               v->n);
     v->piece[i] = (bt_name){text, strlen(text)};
     v->type[i] = type;
     return BT_OK;
@@ -115,7 +117,8 @@ static bt_status put_merges(bt_gguf_out *out, vocab *v, json_t *merges)
         char *pair;
         BT_TRY(split_merge(json_array_get(merges, i), &left, &right));
         bool spaced = memchr(left.text, ' ', left.len) || memchr(right.text, ' ', right.len);
-        BT_FAIL_IF(spaced, UNSUPPORTED, "a merge has a space inside a piece, which GGUF cannot say");
+        BT_FAIL_IF(spaced, UNSUPPORTED,
+                   "a merge has a space inside a piece, which GGUF cannot say");
         size_t len = left.len + 1 + right.len;
         BT_TRY(bt_arena_array(&v->arena, len, 1, (void **)&pair));
         memcpy(pair, left.text, left.len);
@@ -138,7 +141,8 @@ static bt_status read_scores(vocab *v, json_t *merges)
         v->score[i] = v->type[i] == BT_PIECE_NORMAL ? -(float)n - 1 : 0;
         if (bt_name_set_add(&set, v->piece[i].text, v->piece[i].len)) id_of[set.n - 1] = i;
     }
-    for (size_t i = n; i-- > 0;) { // backwards: the first merge that makes a piece has the last word
+    for (size_t i = n;
+         i-- > 0;) { // backwards: the first merge that makes a piece has the last word
         bt_name left, right;
         BT_TRY(split_merge(json_array_get(merges, i), &left, &right));
         BT_FAIL_IF(left.len + right.len >= sizeof joined, LIMIT,
@@ -164,7 +168,8 @@ typedef struct splits {
 
 static bt_status add_split(splits *s, const char *pattern)
 {
-    BT_FAIL_IF(s->n == SPLIT_MAX, UNSUPPORTED, "the pre-tokenizer has more than %d steps", SPLIT_MAX);
+    BT_FAIL_IF(s->n == SPLIT_MAX, UNSUPPORTED, "the pre-tokenizer has more than %d steps",
+               SPLIT_MAX);
     s->pattern[s->n++] = pattern;
     return BT_OK;
 }
@@ -177,7 +182,8 @@ static bt_status read_step(json_t *step, splits *s)
     if (!strcmp(type, "ByteLevel")) {
         s->bytes = true;
         BT_TRY(bt_json_opt_bool(step, "add_prefix_space", true, &flag));
-        BT_FAIL_IF(flag, UNSUPPORTED, "the pre-tokenizer adds a space in front, which GGUF cannot say");
+        BT_FAIL_IF(flag, UNSUPPORTED,
+                   "the pre-tokenizer adds a space in front, which GGUF cannot say");
         BT_TRY(bt_json_opt_bool(step, "use_regex", true, &flag));
         return flag ? add_split(s, BT_PATTERN_GPT2) : BT_OK;
     }
@@ -196,7 +202,8 @@ static bt_status read_step(json_t *step, splits *s)
             (!strcmp(behaviour, "Isolated") && !flag) || (!strcmp(behaviour, "Removed") && flag);
         if (isolated) return add_split(s, pattern);
     }
-    return bt_fail(BT_UNSUPPORTED, "GGUF has no name for a pre-tokenizer with the step '%.64s'", type);
+    return bt_fail(BT_UNSUPPORTED, "GGUF has no name for a pre-tokenizer with the step '%.64s'",
+                   type);
 }
 
 static bt_status read_splits(json_t *pre, splits *s)
@@ -235,7 +242,8 @@ static bt_status find_pre(const vocab *v, const splits *s, const char **ret_name
         *ret_name = named->name;
         return BT_OK;
     }
-    return bt_fail(BT_UNSUPPORTED, "GGUF has no name for the pre-tokenizer with the pattern '%.200s'",
+    return bt_fail(BT_UNSUPPORTED,
+                   "GGUF has no name for the pre-tokenizer with the pattern '%.200s'",
                    s->n ? s->pattern[0] : "");
 }
 
@@ -244,8 +252,8 @@ static bt_status find_pre(const vocab *v, const splits *s, const char **ret_name
 /* Whether a space goes in front: a Prepend normalizer, or Metaspace with a prepend_scheme. */
 static bool adds_space(const vocab *v)
 {
-    json_t *pre = json_object_get(v->doc, "pre_tokenizer"), *norm = json_object_get(v->doc, "normalizer"),
-           *step;
+    json_t *pre = json_object_get(v->doc, "pre_tokenizer"),
+           *norm = json_object_get(v->doc, "normalizer"), *step;
     const char *scheme = json_string_value(json_object_get(pre, "prepend_scheme"));
     json_t *old = json_object_get(pre, "add_prefix_space");
     size_t i;
@@ -292,7 +300,8 @@ static bt_status put_specials(bt_gguf_out *out, const bt_model_file *file, const
     BT_TRY(put_id(out, "tokenizer.ggml.padding_token_id", bt_tokenizer_pad(t)));
     BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_bos_token", bt_tokenizer_adds_bos(t)));
     BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_eos_token", bt_tokenizer_adds_eos(t)));
-    return template ? bt_gguf_put_text(out, "tokenizer.chat_template", template, strlen(template)) : BT_OK;
+    return template ? bt_gguf_put_text(out, "tokenizer.chat_template", template, strlen(template))
+                    : BT_OK;
 }
 
 static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v)
@@ -310,8 +319,8 @@ static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v
     bool metaspace = !first || !strcmp(first, "Metaspace");
     if (!metaspace) BT_TRY(read_splits(json_object_get(v->doc, "pre_tokenizer"), &s));
     v->byte_level = s.bytes;
-    BT_FAIL_IF(!metaspace && !s.bytes, UNSUPPORTED, "GGUF has no name for a pre-tokenizer of type '%.32s'",
-               first);
+    BT_FAIL_IF(!metaspace && !s.bytes, UNSUPPORTED,
+               "GGUF has no name for a pre-tokenizer of type '%.32s'", first);
     BT_TRY(read_pieces(v));
     const char *model = v->byte_level ? "gpt2" : "llama";
     BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.model", model, strlen(model)));
@@ -323,7 +332,8 @@ static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v
         BT_TRY(put_merges(out, v, merges));
     } else {
         BT_TRY(read_scores(v, merges));
-        BT_TRY(bt_gguf_put_array(out, "tokenizer.ggml.scores", BT_GGUF_F32, v->score, (size_t)v->n));
+        BT_TRY(
+            bt_gguf_put_array(out, "tokenizer.ggml.scores", BT_GGUF_F32, v->score, (size_t)v->n));
         BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_space_prefix", adds_space(v)));
     }
     return put_specials(out, file, v->tokenizer);
@@ -331,15 +341,17 @@ static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v
 
 bt_status bt_hf_vocab_put(bt_gguf_out *out, const bt_model_file *file)
 {
-    vocab v = {.tokenizer = bt_model_file_tokenizer(file), .n = bt_model_file_hparams(file)->n_vocab};
+    vocab v = {.tokenizer = bt_model_file_tokenizer(file),
+               .n = bt_model_file_hparams(file)->n_vocab};
     bt_buf path = {0}, text = {0};
     if (!v.tokenizer) return BT_OK;
     bt_arena_init(&v.arena, BT_MEM_MODEL);
     bt_status st;
     if ((st = bt_path_join(&path, bt_model_file_path(file), "tokenizer.json"))) goto done;
     if (!bt_file_exists(path.data)) {
-        st = bt_fail(BT_UNSUPPORTED,
-                     "writing a tokenizer to GGUF needs a 'tokenizer.json', which the directory lacks");
+        st = bt_fail(
+            BT_UNSUPPORTED,
+            "writing a tokenizer to GGUF needs a 'tokenizer.json', which the directory lacks");
         goto done;
     }
     if ((st = bt_file_read(path.data, JSON_BYTES_MAX, &text)) ||

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* modelcheck: the tensors a family needs, in one table, compared with those a file has.
  *
- * Nothing here trusts names: a tensor of a layer that does not exist, or one that no supported family
- * has (experts, extra norms), is refused, for a model computed without it would be silently wrong.
+ * Nothing here trusts names: a tensor of a layer that does not exist, or one that no supported
+ * family has (experts, extra norms), is refused, for a model computed without it would be silently
+ * wrong.
  */
 #include "base/bits.h"
 #include "model/modelparts.h"
@@ -22,15 +23,24 @@ static const struct part {
     width rows, cols;
     when when;
 } parts[] = {
-    {"attn_norm.weight", W_NONE, W_MODEL, ALWAYS},   {"attn_q.weight", W_Q, W_MODEL, ALWAYS},
-    {"attn_k.weight", W_KV, W_MODEL, ALWAYS},        {"attn_v.weight", W_KV, W_MODEL, ALWAYS},
-    {"attn_output.weight", W_MODEL, W_Q, ALWAYS},    {"ffn_norm.weight", W_NONE, W_MODEL, ALWAYS},
-    {"ffn_gate.weight", W_FF, W_MODEL, ALWAYS},      {"ffn_up.weight", W_FF, W_MODEL, ALWAYS},
-    {"ffn_down.weight", W_MODEL, W_FF, ALWAYS},      {"attn_q.bias", W_NONE, W_Q, QKV_BIAS},
-    {"attn_k.bias", W_NONE, W_KV, QKV_BIAS},         {"attn_v.bias", W_NONE, W_KV, QKV_BIAS},
-    {"attn_output.bias", W_NONE, W_MODEL, OUT_BIAS}, {"ffn_gate.bias", W_NONE, W_FF, FFN_BIAS},
-    {"ffn_up.bias", W_NONE, W_FF, FFN_BIAS},         {"ffn_down.bias", W_NONE, W_MODEL, FFN_BIAS},
-    {"attn_q_norm.weight", W_NONE, W_HEAD, QK_NORM}, {"attn_k_norm.weight", W_NONE, W_HEAD, QK_NORM},
+    {"attn_norm.weight", W_NONE, W_MODEL, ALWAYS},
+    {"attn_q.weight", W_Q, W_MODEL, ALWAYS},
+    {"attn_k.weight", W_KV, W_MODEL, ALWAYS},
+    {"attn_v.weight", W_KV, W_MODEL, ALWAYS},
+    {"attn_output.weight", W_MODEL, W_Q, ALWAYS},
+    {"ffn_norm.weight", W_NONE, W_MODEL, ALWAYS},
+    {"ffn_gate.weight", W_FF, W_MODEL, ALWAYS},
+    {"ffn_up.weight", W_FF, W_MODEL, ALWAYS},
+    {"ffn_down.weight", W_MODEL, W_FF, ALWAYS},
+    {"attn_q.bias", W_NONE, W_Q, QKV_BIAS},
+    {"attn_k.bias", W_NONE, W_KV, QKV_BIAS},
+    {"attn_v.bias", W_NONE, W_KV, QKV_BIAS},
+    {"attn_output.bias", W_NONE, W_MODEL, OUT_BIAS},
+    {"ffn_gate.bias", W_NONE, W_FF, FFN_BIAS},
+    {"ffn_up.bias", W_NONE, W_FF, FFN_BIAS},
+    {"ffn_down.bias", W_NONE, W_MODEL, FFN_BIAS},
+    {"attn_q_norm.weight", W_NONE, W_HEAD, QK_NORM},
+    {"attn_k_norm.weight", W_NONE, W_HEAD, QK_NORM},
 };
 
 static int64_t width_of(const bt_hparams *hp, width w)
@@ -67,14 +77,15 @@ static bool applies(const bt_hparams *hp, when w)
     }
 }
 
-bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t n_row, int64_t n_col,
-                            const bt_tensor_view **ret_view)
+bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t n_row,
+                            int64_t n_col, const bt_tensor_view **ret_view)
 {
     const bt_tensor_view *v = bt_model_file_find(file, name);
     BT_FAIL_IF(!v, NOTFOUND, "'%s' has no tensor '%s'", file->path, name);
     const int64_t *dim = v->desc.dim;
     int32_t n_dim = v->desc.n_dim;
-    bool fits = n_row ? n_dim == 2 && dim[0] == n_row && dim[1] == n_col : n_dim == 1 && dim[0] == n_col;
+    bool fits =
+        n_row ? n_dim == 2 && dim[0] == n_row && dim[1] == n_col : n_dim == 1 && dim[0] == n_col;
     if (!fits) {
         char found[96] = "", want[48];
         for (int32_t i = 0; i < n_dim; i++)
@@ -92,8 +103,9 @@ bt_status bt_model_file_get(const bt_model_file *file, const char *name, int64_t
     return BT_OK;
 }
 
-/* "blk.12.attn_q.weight" -> 12 and "attn_q.weight"; false when it is no layer's tensor. Only the plain
- * spelling of a number is one ("blk.01." is not), so that no two names mean the same tensor. */
+/* "blk.12.attn_q.weight" -> 12 and "attn_q.weight"; false when it is no layer's tensor. Only the
+ * plain spelling of a number is one ("blk.01." is not), so that no two names mean the same tensor.
+ */
 static bool split_layer(const char *name, int64_t *ret_layer, const char **ret_part)
 {
     if (strncmp(name, "blk.", 4) || name[4] < '0' || name[4] > '9') return false;
@@ -130,12 +142,13 @@ static bt_status check_strangers(const bt_model_file *f)
         if (strncmp(name, "blk.", 4)) continue;
         const struct part *part = NULL;
         if (split_layer(name, &layer, &part_name)) {
-            BT_FAIL_IF(layer >= hp->n_layer, FORMAT, "tensor '%s' belongs to no layer: there are %d", name,
-                       hp->n_layer);
+            BT_FAIL_IF(layer >= hp->n_layer, FORMAT,
+                       "tensor '%s' belongs to no layer: there are %d", name, hp->n_layer);
             part = find_part(part_name);
         }
         BT_FAIL_IF(!part || !applies(hp, part->when), UNSUPPORTED,
-                   "tensor '%s' is not part of a %s model as we know it", name, bt_family_name(hp->family));
+                   "tensor '%s' is not part of a %s model as we know it", name,
+                   bt_family_name(hp->family));
     }
     return BT_OK;
 }
@@ -147,8 +160,8 @@ static bt_status check_layer(const bt_model_file *f, int32_t layer)
         char name[64];
         if (!applies(&f->hp, parts[i].when)) continue;
         snprintf(name, sizeof name, "blk.%d.%s", layer, parts[i].name);
-        BT_TRY(bt_model_file_get(f, name, width_of(&f->hp, parts[i].rows), width_of(&f->hp, parts[i].cols),
-                                 &view));
+        BT_TRY(bt_model_file_get(f, name, width_of(&f->hp, parts[i].rows),
+                                 width_of(&f->hp, parts[i].cols), &view));
     }
     return BT_OK;
 }
@@ -166,7 +179,8 @@ static bt_status check_rope_factors(const bt_model_file *f)
         float x;
         memcpy(&x, (const char *)view->data + 4 * (size_t)i, sizeof x);
         BT_FAIL_IF(!(x > 0 && x < 1e9f), FORMAT,
-                   "tensor 'rope_freqs.weight' has the factor %g at %d, must be positive", (double)x, i);
+                   "tensor 'rope_freqs.weight' has the factor %g at %d, must be positive",
+                   (double)x, i);
     }
     return BT_OK;
 }
@@ -175,11 +189,11 @@ static bt_status check_rope_factors(const bt_model_file *f)
 static bt_status check_vocabulary(const bt_model_file *f)
 {
     int32_t n = f->tokenizer ? bt_tokenizer_n_vocab(f->tokenizer) : 0;
-    BT_FAIL_IF(n > f->hp.n_vocab, FORMAT, "the tokenizer has %d ids, but the embedding only %d rows", n,
-               f->hp.n_vocab);
+    BT_FAIL_IF(n > f->hp.n_vocab, FORMAT,
+               "the tokenizer has %d ids, but the embedding only %d rows", n, f->hp.n_vocab);
     for (int32_t i = 0; i < f->n_eos; i++)
-        BT_FAIL_IF(f->eos[i] >= f->hp.n_vocab, FORMAT, "the end token is %d, but the embedding has %d rows",
-                   f->eos[i], f->hp.n_vocab);
+        BT_FAIL_IF(f->eos[i] >= f->hp.n_vocab, FORMAT,
+                   "the end token is %d, but the embedding has %d rows", f->eos[i], f->hp.n_vocab);
     return BT_OK;
 }
 
@@ -190,7 +204,8 @@ bt_status bt_parts_check(bt_model_file *f)
     BT_TRY(bt_model_file_get(f, "token_embd.weight", hp->n_vocab, hp->d_model, &view));
     BT_TRY(bt_model_file_get(f, "output_norm.weight", 0, hp->d_model, &view));
     if (!bt_model_file_find(f, "output.weight")) hp->tie_embeddings = true;
-    if (!hp->tie_embeddings) BT_TRY(bt_model_file_get(f, "output.weight", hp->n_vocab, hp->d_model, &view));
+    if (!hp->tie_embeddings)
+        BT_TRY(bt_model_file_get(f, "output.weight", hp->n_vocab, hp->d_model, &view));
     derive_biases(f, hp);
     for (int32_t i = 0; i < hp->n_layer; i++) BT_TRY(check_layer(f, i));
     BT_TRY(check_strangers(f));

@@ -33,8 +33,8 @@ void bt_parts_eos(bt_model_file *f, int64_t id)
 
 bt_status bt_parts_problem(bt_model_file *f, bt_status st, bool essential)
 {
-    bool about_content =
-        st == BT_FORMAT || st == BT_UNSUPPORTED || st == BT_NOTFOUND || st == BT_LIMIT || st == BT_INVALID;
+    bool about_content = st == BT_FORMAT || st == BT_UNSUPPORTED || st == BT_NOTFOUND ||
+                         st == BT_LIMIT || st == BT_INVALID;
     if (st == BT_OK || !about_content || f->use == BT_USE_COMPUTE) return st;
     if (f->use == BT_USE_TOKENIZER) return essential ? st : BT_OK;
     if (f->problem) return BT_OK;
@@ -148,34 +148,16 @@ void bt_model_file_close(bt_model_file *file)
 
 /* ---- reading ---- */
 
-const bt_tokenizer *bt_model_file_tokenizer(const bt_model_file *file)
-{
-    return file->tokenizer;
-}
+const bt_tokenizer *bt_model_file_tokenizer(const bt_model_file *file) { return file->tokenizer; }
 const bt_hparams *bt_model_file_hparams(const bt_model_file *file)
 {
     return file->has_hp ? &file->hp : NULL;
 }
-const char *bt_model_file_name(const bt_model_file *file)
-{
-    return file->name;
-}
-const char *bt_model_file_path(const bt_model_file *file)
-{
-    return file->path;
-}
-const char *bt_model_file_format(const bt_model_file *file)
-{
-    return file->format;
-}
-const char *bt_model_file_problem(const bt_model_file *file)
-{
-    return file->problem;
-}
-int64_t bt_model_file_n_tensor(const bt_model_file *file)
-{
-    return (int64_t)file->n_view;
-}
+const char *bt_model_file_name(const bt_model_file *file) { return file->name; }
+const char *bt_model_file_path(const bt_model_file *file) { return file->path; }
+const char *bt_model_file_format(const bt_model_file *file) { return file->format; }
+const char *bt_model_file_problem(const bt_model_file *file) { return file->problem; }
+int64_t bt_model_file_n_tensor(const bt_model_file *file) { return (int64_t)file->n_view; }
 
 bool bt_model_file_permuted(const bt_model_file *file)
 {
@@ -205,7 +187,8 @@ const bt_tensor_view *bt_model_file_find(const bt_model_file *file, const char *
     return i < 0 ? NULL : &file->view[i];
 }
 
-const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const char *part, int32_t layer)
+const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const char *part,
+                                               int32_t layer)
 {
     char name[96];
     int n = snprintf(name, sizeof name, "blk.%d.%s", layer, part);

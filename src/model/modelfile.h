@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* modelfile: one view of a model, whatever format it came in (baton/model.h has open and close).
  *
- * Tensors go by GGUF's names: token_embd.weight, output_norm.weight, output.weight, rope_freqs.weight,
+ * Tensors go by GGUF's names: token_embd.weight, output_norm.weight, output.weight,
+ * rope_freqs.weight,
  * blk.N.{attn_norm,attn_q,attn_k,attn_v,attn_output,attn_q_norm,attn_k_norm,ffn_norm,ffn_gate,ffn_up,
- * ffn_down}.{weight,bias}. Dimensions are outermost first: a projection is [n_out, n_in]. Data points
- * into the file's mapping. A file opened with BT_USE_COMPUTE has every tensor its family needs, in the
- * right shape and a type that bt_dequant_row takes; HF llama weights keep their half-split rope order
- * (hparams.rope.kind says so).
+ * ffn_down}.{weight,bias}. Dimensions are outermost first: a projection is [n_out, n_in]. Data
+ * points into the file's mapping. A file opened with BT_USE_COMPUTE has every tensor its family
+ * needs, in the right shape and a type that bt_dequant_row takes; HF llama weights keep their
+ * half-split rope order (hparams.rope.kind says so).
  */
 #pragma once
 #include "baton/model.h"
@@ -24,8 +25,9 @@ typedef struct bt_tensor_view {
 const bt_hparams *bt_model_file_hparams(const bt_model_file *file);
 const char *bt_model_file_name(const bt_model_file *file); // general.name, or the path's last part
 const char *bt_model_file_path(const bt_model_file *file);
-const char *bt_model_file_format(const bt_model_file *file); // "GGUF v3", "HF safetensors", "synthetic"
-bool bt_model_file_permuted(const bt_model_file *file);      // q/k in GGUF llama's interleaved order
+const char *
+bt_model_file_format(const bt_model_file *file);        // "GGUF v3", "HF safetensors", "synthetic"
+bool bt_model_file_permuted(const bt_model_file *file); // q/k in GGUF llama's interleaved order
 
 /* All tensors, in file order. */
 int64_t bt_model_file_n_tensor(const bt_model_file *file);
@@ -35,7 +37,8 @@ const bt_tensor_view *bt_model_file_tensor(const bt_model_file *file, int64_t i)
 const bt_tensor_view *bt_model_file_find(const bt_model_file *file, const char *name);
 
 /* The same for a layer's tensor: ("attn_q.weight", 3) is blk.3.attn_q.weight. */
-const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const char *part, int32_t layer);
+const bt_tensor_view *bt_model_file_find_layer(const bt_model_file *file, const char *part,
+                                               int32_t layer);
 
 /* A tensor that must be [n_row, n_col], or [n_col] where n_row is 0. FORMAT: other dimensions.
  * UNSUPPORTED: a type this build cannot compute with. */

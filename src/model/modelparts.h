@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* modelparts: the inside of a model file, for the readers that fill it (gguf_model, hfdir, synth).
  *
- * A reader adds mappings, views and facts in any order; bt_model_file_finish then checks all of them
- * against each other. What a reader finds wrong with the family, the tensors or the tokenizer goes
- * through bt_parts_problem, which knows whether this use of the file can live with it.
+ * A reader adds mappings, views and facts in any order; bt_model_file_finish then checks all of
+ * them against each other. What a reader finds wrong with the family, the tensors or the tokenizer
+ * goes through bt_parts_problem, which knows whether this use of the file can live with it.
  */
 #pragma once
 #include "base/file.h"
@@ -55,7 +55,8 @@ BT_CHECKED bt_status bt_hfdir_open(bt_model_file *f, const char *path);
  * (tied embeddings, biases). */
 BT_CHECKED bt_status bt_parts_check(bt_model_file *f);
 
-/* A model from GGUF bytes in memory: `owned` (NULL: the bytes stay the caller's) is freed with bt_free
- * at close; on failure it stays the caller's. */
+/* A model from GGUF bytes in memory: `owned` (NULL: the bytes stay the caller's) is freed with
+ * bt_free at close; on failure it stays the caller's. */
 BT_CHECKED bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned,
-                                              const char *name, bt_model_use use, bt_model_file **ret_file);
+                                              const char *name, bt_model_use use,
+                                              bt_model_file **ret_file);

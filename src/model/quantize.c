@@ -2,8 +2,8 @@
 /* quantize: a model file in, a GGUF file out, matrix by matrix. A batch of rows is expanded to f32,
  * squeezed by all threads, and written; the file appears under its name only when it is whole.
  *
- * GGUF's llama keeps q and k in interleaved order, Hugging Face's in halves, so on that way the rows
- * of each head are dealt out again:   halves 0 1 2 | 3 4 5   ->   interleaved 0 3 1 4 2 5
+ * GGUF's llama keeps q and k in interleaved order, Hugging Face's in halves, so on that way the
+ * rows of each head are dealt out again:   halves 0 1 2 | 3 4 5   ->   interleaved 0 3 1 4 2 5
  */
 #include "model/quantize.h"
 #include "base/bits.h"
@@ -72,7 +72,8 @@ static void convert_rows(const void *args, int64_t begin, int64_t end)
     int64_t in_bytes = bt_row_bytes(from, j->n_col), out_bytes = bt_row_bytes(j->dtype, j->n_col);
     for (int64_t i = begin; i < end; i++) {
         float *wide = b->wide + i * j->n_col;
-        const uint8_t *row = (const uint8_t *)j->view->data + source_row(j, b->first + i) * in_bytes;
+        const uint8_t *row =
+            (const uint8_t *)j->view->data + source_row(j, b->first + i) * in_bytes;
         if (from == j->dtype) {
             memcpy(b->out + i * out_bytes, row, (size_t)in_bytes);
             continue;
@@ -93,8 +94,8 @@ static bool is_rotated(const char *name)
 /* A directory may hold tensors that no family we know has; they stay behind. */
 static bool is_canonical(const char *name)
 {
-    return !strncmp(name, "blk.", 4) || !strncmp(name, "token_embd.", 11) || !strncmp(name, "output", 6) ||
-           !strcmp(name, "rope_freqs.weight");
+    return !strncmp(name, "blk.", 4) || !strncmp(name, "token_embd.", 11) ||
+           !strncmp(name, "output", 6) || !strcmp(name, "rope_freqs.weight");
 }
 
 static bt_status plan_tensor(work *w, const bt_tensor_view *view)
@@ -102,11 +103,12 @@ static bt_status plan_tensor(work *w, const bt_tensor_view *view)
     const bt_hparams *hp = &w->in->hp;
     bt_desc desc = view->desc;
     job *j = &w->job[w->n_job];
-    bool permute = hp->rope.kind == BT_ROPE_HALF && bt_family_gguf_rope(hp->family) == BT_ROPE_INTERLEAVED;
+    bool permute =
+        hp->rope.kind == BT_ROPE_HALF && bt_family_gguf_rope(hp->family) == BT_ROPE_INTERLEAVED;
     if (hp->tie_embeddings && !strcmp(view->name, "output.weight")) return BT_OK;
     if (!w->in->gguf && !is_canonical(view->name)) return BT_OK;
-    BT_FAIL_IF(desc.dtype == BT_DTYPE_COUNT, UNSUPPORTED, "tensor '%s' has type %s, which cannot be read",
-               view->name, view->type_name);
+    BT_FAIL_IF(desc.dtype == BT_DTYPE_COUNT, UNSUPPORTED,
+               "tensor '%s' has type %s, which cannot be read", view->name, view->type_name);
     BT_FAIL_IF(bt_dtype_is_quantised(desc.dtype) && desc.n_dim > 1, INVALID,
                "tensor '%s' is quantised (%s) already; start from f32, f16 or bf16", view->name,
                view->type_name);
@@ -133,7 +135,8 @@ static bt_status plan_rope_factors(work *w)
     float *factor;
     bt_tensor_view *view;
     if (rope->scaling != BT_ROPE_SCALE_LLAMA3) return BT_OK;
-    BT_TRY(bt_arena_array(&w->in->arena, (size_t)rope->d_rot / 2, sizeof *factor, (void **)&factor));
+    BT_TRY(
+        bt_arena_array(&w->in->arena, (size_t)rope->d_rot / 2, sizeof *factor, (void **)&factor));
     BT_TRY(bt_arena_array(&w->in->arena, 1, sizeof *view, (void **)&view));
     bt_gguf_rope_factors(rope, factor);
     *view = (bt_tensor_view){
@@ -184,11 +187,13 @@ static bt_status write_job(work *w, const job *j, bt_writer *file, const bt_prog
         int64_t n = bt_min_i64(step, j->n_row - first);
         batch b = {.j = j, .first = first, .wide = w->wide, .out = w->narrow};
         if (bt_dtype_is_weight(j->dtype)) {
-            bt_team_run_one(w->team, (bt_step){convert_rows, &b, n, bt_max_i64(1, 4096 / j->n_col)});
+            bt_team_run_one(w->team,
+                            (bt_step){convert_rows, &b, n, bt_max_i64(1, 4096 / j->n_col)});
             BT_TRY(bt_writer_add(file, w->narrow, (size_t)(n * bt_row_bytes(j->dtype, j->n_col))));
         } else {
             int64_t row = bt_row_bytes(j->dtype, j->n_col);
-            BT_TRY(bt_writer_add(file, (const uint8_t *)j->view->data + first * row, (size_t)(n * row)));
+            BT_TRY(bt_writer_add(file, (const uint8_t *)j->view->data + first * row,
+                                 (size_t)(n * row)));
         }
         if (progress && progress->fn) progress->fn(progress->ctx, "writing", file->at, w->n_total);
     }
@@ -214,15 +219,16 @@ static bt_status write_file(work *w, const char *out, const bt_progress *progres
     w->n_total = head.len + w->out.n_data;
     if (st == BT_OK) st = alloc_batch(w);
     if (st == BT_OK) st = bt_writer_add(&file, head.data, head.len);
-    for (size_t i = 0; st == BT_OK && i < w->n_job; i++) st = write_job(w, &w->job[i], &file, progress);
+    for (size_t i = 0; st == BT_OK && i < w->n_job; i++)
+        st = write_job(w, &w->job[i], &file, progress);
     bt_buf_done(&head);
     if (st == BT_OK) return bt_writer_commit(&file);
     bt_writer_abort(&file);
     return st;
 }
 
-bt_status bt_model_quantize(const char *in, const char *out, bt_dtype dtype, const bt_progress *progress,
-                            int32_t *ret_n_fallback)
+bt_status bt_model_quantize(const char *in, const char *out, bt_dtype dtype,
+                            const bt_progress *progress, int32_t *ret_n_fallback)
 {
     work w = {.dtype = dtype};
     bt_status st = plan(&w, in);

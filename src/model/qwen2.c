@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* qwen2: Qwen2 and Qwen2.5 (Yang et al. 2024): the llama block with biases on q, k and v, which ride in the
- * fused projection. */
+/* qwen2: Qwen2 and Qwen2.5 (Yang et al. 2024): the llama block with biases on q, k and v, which
+ * ride in the fused projection. */
 #include "model/decoder.h"
 
 bt_status bt_qwen2_build(bt_decoder *d)

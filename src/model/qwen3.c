@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* qwen3: Qwen3, dense (Yang et al. 2025): the llama block with an RMSNorm on every head of q and k before
- * the rotation, done by rope_kv. */
+/* qwen3: Qwen3, dense (Yang et al. 2025): the llama block with an RMSNorm on every head of q and k
+ * before the rotation, done by rope_kv. */
 #include "model/decoder.h"
 
 bt_status bt_qwen3_build(bt_decoder *d)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* report: a model file described, for people (text) and for programs (JSON). It computes nothing that
- * the file does not say, except sums and the memory that running it needs. */
+/* report: a model file described, for people (text) and for programs (JSON). It computes nothing
+ * that the file does not say, except sums and the memory that running it needs. */
 #include "base/bits.h"
 #include "base/json.h"
 #include "model/modelparts.h"
@@ -99,12 +99,14 @@ static bt_status text_rope(const bt_model_file *f, bt_buf *out)
 {
     const bt_rope *rope = &f->hp.rope;
     BT_TRY(bt_buf_format(out, "rope              base %g, %d of each head, %s pairs, scaling %s",
-                         rope->base, rope->d_rot, rope_kind(rope), bt_rope_scaling_name(rope->scaling)));
+                         rope->base, rope->d_rot, rope_kind(rope),
+                         bt_rope_scaling_name(rope->scaling)));
     if (rope->scaling != BT_ROPE_SCALE_NONE) BT_TRY(bt_buf_format(out, " x %g", rope->factor));
     if (rope->scaling == BT_ROPE_SCALE_LLAMA3 || rope->scaling == BT_ROPE_SCALE_YARN)
         BT_TRY(bt_buf_format(out, " from %d", rope->n_ctx_orig));
-    return bt_buf_text(out, bt_model_file_find(f, "rope_freqs.weight") ? ", factors in rope_freqs.weight\n"
-                                                                       : "\n");
+    return bt_buf_text(out, bt_model_file_find(f, "rope_freqs.weight")
+                                ? ", factors in rope_freqs.weight\n"
+                                : "\n");
 }
 
 static bt_status text_hparams(const bt_model_file *f, bt_buf *out)
@@ -115,7 +117,8 @@ static bt_status text_hparams(const bt_model_file *f, bt_buf *out)
     BT_TRY(bt_buf_format(out, "width             %d, feed-forward %d\n", hp->d_model, hp->d_ff));
     BT_TRY(bt_buf_format(out, "heads             %d of %d, %d for keys and values\n", hp->n_head,
                          hp->d_head, hp->n_kv));
-    BT_TRY(bt_buf_format(out, "vocabulary        %d%s\n", hp->n_vocab, hp->tie_embeddings ? ", tied" : ""));
+    BT_TRY(bt_buf_format(out, "vocabulary        %d%s\n", hp->n_vocab,
+                         hp->tie_embeddings ? ", tied" : ""));
     BT_TRY(bt_buf_format(out, "context           %d tokens in training\n", hp->n_ctx_train));
     BT_TRY(bt_buf_format(out, "norm epsilon      %g\n", (double)hp->rms_eps));
     BT_TRY(text_rope(f, out));
@@ -124,7 +127,8 @@ static bt_status text_hparams(const bt_model_file *f, bt_buf *out)
                              n_window_layer(hp), hp->n_layer));
     if (!hp->qkv_bias && !hp->out_bias && !hp->ffn_bias && !hp->qk_norm) return BT_OK;
     return bt_buf_format(out, "also              %s%s%s%s\n", hp->qkv_bias ? "q/k/v biases " : "",
-                         hp->out_bias ? "output bias " : "", hp->ffn_bias ? "feed-forward biases " : "",
+                         hp->out_bias ? "output bias " : "",
+                         hp->ffn_bias ? "feed-forward biases " : "",
                          hp->qk_norm ? "q/k norms" : "");
 }
 
@@ -159,39 +163,43 @@ static bt_status text_totals(const totals *t, bt_buf *out)
     BT_TRY(bt_buf_format(out, "tensors           %" PRId64 ", %s parameters, %s\n", t->all.n_tensor,
                          human_count(t->all.n_element, n), human_bytes(t->all.n_bytes, bytes)));
     for (size_t i = 0; i < t->n_type; i++)
-        BT_TRY(bt_buf_format(out, "  %-15s %5" PRId64 " tensors %12s parameters %12s  %5.2f bits each\n",
-                             t->type[i].name, t->type[i].n_tensor, human_count(t->type[i].n_element, n),
-                             human_bytes(t->type[i].n_bytes, bytes),
-                             8 * (double)t->type[i].n_bytes / (double)t->type[i].n_element));
+        BT_TRY(bt_buf_format(
+            out, "  %-15s %5" PRId64 " tensors %12s parameters %12s  %5.2f bits each\n",
+            t->type[i].name, t->type[i].n_tensor, human_count(t->type[i].n_element, n),
+            human_bytes(t->type[i].n_bytes, bytes),
+            8 * (double)t->type[i].n_bytes / (double)t->type[i].n_element));
     return BT_OK;
 }
 
 static bt_status text_memory(const bt_hparams *hp, const totals *t, bt_buf *out)
 {
     char w[32], half[32], full[32];
-    BT_TRY(bt_buf_format(out, "memory            weights %s + for each 1024 tokens %s (f16) or %s (f32)\n",
-                         human_bytes(t->all.n_bytes, w), human_bytes(1024 * kv_bytes(hp, BT_F16), half),
-                         human_bytes(1024 * kv_bytes(hp, BT_F32), full)));
+    BT_TRY(bt_buf_format(
+        out, "memory            weights %s + for each 1024 tokens %s (f16) or %s (f32)\n",
+        human_bytes(t->all.n_bytes, w), human_bytes(1024 * kv_bytes(hp, BT_F16), half),
+        human_bytes(1024 * kv_bytes(hp, BT_F32), full)));
     return bt_buf_format(
         out,
-        "                  a token: 2 x %d layers x %d heads x %d x 2 bytes (f16) = %" PRIu64 " bytes\n",
+        "                  a token: 2 x %d layers x %d heads x %d x 2 bytes (f16) = %" PRIu64
+        " bytes\n",
         hp->n_layer, hp->n_kv, hp->d_head, kv_bytes(hp, BT_F16));
 }
 
 static bt_status text_tensors(const bt_model_file *f, bt_buf *out)
 {
     int wide = 0;
-    for (size_t i = 0; i < f->n_view; i++) wide = (int)bt_max_i64(wide, (int64_t)strlen(f->view[i].name));
+    for (size_t i = 0; i < f->n_view; i++)
+        wide = (int)bt_max_i64(wide, (int64_t)strlen(f->view[i].name));
     for (size_t i = 0; i < f->n_view; i++) {
         const bt_tensor_view *v = &f->view[i];
         char shape[96] = "", bytes[32];
         for (int32_t k = 0; k < v->desc.n_dim; k++)
-            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%" PRId64, k ? " x " : "",
-                     v->desc.dim[k]);
+            snprintf(shape + strlen(shape), sizeof shape - strlen(shape), "%s%" PRId64,
+                     k ? " x " : "", v->desc.dim[k]);
         size_t start = out->len;
         BT_TRY(put_clean(out, v->name));
-        BT_TRY(bt_buf_format(out, "%*s  %-7s %18s %12s\n", wide - (int)(out->len - start), "", v->type_name,
-                             shape, human_bytes(v->n_bytes, bytes)));
+        BT_TRY(bt_buf_format(out, "%*s  %-7s %18s %12s\n", wide - (int)(out->len - start), "",
+                             v->type_name, shape, human_bytes(v->n_bytes, bytes)));
     }
     return BT_OK;
 }
@@ -230,10 +238,7 @@ static bt_status json_f64(bt_buf *out, const char *key, double value)
     return bt_json_put_f64(out, value);
 }
 
-static const char *json_bool(bool b)
-{
-    return b ? "true" : "false";
-}
+static const char *json_bool(bool b) { return b ? "true" : "false"; }
 
 static bt_status json_rope(const bt_model_file *f, bt_buf *out)
 {
@@ -254,8 +259,8 @@ static bt_status json_hparams(const bt_model_file *f, bt_buf *out)
         out,
         "\"hparams\": {\"family\": \"%s\", \"n_layer\": %d, \"n_head\": %d, \"n_kv\": %d, "
         "\"d_model\": %d, \"d_head\": %d, \"d_ff\": %d, \"n_vocab\": %d, \"n_ctx_train\": %d, ",
-        bt_family_name(hp->family), hp->n_layer, hp->n_head, hp->n_kv, hp->d_model, hp->d_head, hp->d_ff,
-        hp->n_vocab, hp->n_ctx_train));
+        bt_family_name(hp->family), hp->n_layer, hp->n_head, hp->n_kv, hp->d_model, hp->d_head,
+        hp->d_ff, hp->n_vocab, hp->n_ctx_train));
     BT_TRY(bt_buf_text(out, "\"rms_eps\": "));
     BT_TRY(bt_json_put_f32(out, hp->rms_eps));
     BT_TRY(bt_buf_text(out, ", "));
@@ -277,9 +282,10 @@ static bt_status json_tokenizer(const bt_model_file *f, bt_buf *out)
         "\"tokenizer\": {\"kind\": \"%s\", \"n_vocab\": %d, \"bos\": %d, \"eos\": %d, \"eot\": %d, "
         "\"unk\": %d, \"pad\": %d, \"adds_bos\": %s, \"adds_eos\": %s, \"ends\": [",
         bt_tokenizer_kind(t), bt_tokenizer_n_vocab(t), bt_tokenizer_bos(t), bt_tokenizer_eos(t),
-        bt_tokenizer_eot(t), bt_tokenizer_unk(t), bt_tokenizer_pad(t), json_bool(bt_tokenizer_adds_bos(t)),
-        json_bool(bt_tokenizer_adds_eos(t))));
-    for (int32_t i = 0; i < f->n_eos; i++) BT_TRY(bt_buf_format(out, "%s%d", i ? ", " : "", f->eos[i]));
+        bt_tokenizer_eot(t), bt_tokenizer_unk(t), bt_tokenizer_pad(t),
+        json_bool(bt_tokenizer_adds_bos(t)), json_bool(bt_tokenizer_adds_eos(t))));
+    for (int32_t i = 0; i < f->n_eos; i++)
+        BT_TRY(bt_buf_format(out, "%s%d", i ? ", " : "", f->eos[i]));
     BT_TRY(bt_buf_text(out, "], "));
     BT_TRY(json_text(out, "chat_template", bt_model_file_chat_template(f)));
     return bt_buf_text(out, "}");
@@ -289,21 +295,22 @@ static bt_status json_totals(const bt_model_file *f, bt_buf *out)
 {
     totals t = count(f);
     BT_TRY(bt_buf_format(out,
-                         "\"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64 ", \"n_bytes\": %" PRIu64
-                         ", \"types\": [",
+                         "\"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64
+                         ", \"n_bytes\": %" PRIu64 ", \"types\": [",
                          t.all.n_tensor, t.all.n_element, t.all.n_bytes));
     for (size_t i = 0; i < t.n_type; i++)
         BT_TRY(bt_buf_format(out,
-                             "%s{\"type\": \"%s\", \"n_tensor\": %" PRId64 ", \"n_parameter\": %" PRIu64
-                             ", \"n_bytes\": %" PRIu64 "}",
+                             "%s{\"type\": \"%s\", \"n_tensor\": %" PRId64
+                             ", \"n_parameter\": %" PRIu64 ", \"n_bytes\": %" PRIu64 "}",
                              i ? ", " : "", t.type[i].name, t.type[i].n_tensor, t.type[i].n_element,
                              t.type[i].n_bytes));
     if (!f->has_hp) return bt_buf_text(out, "], \"memory\": null");
-    return bt_buf_format(
-        out,
-        "], \"memory\": {\"weight_bytes\": %" PRIu64 ", \"kv_bytes_per_token\": {\"f16\": %" PRIu64
-        ", \"bf16\": %" PRIu64 ", \"f32\": %" PRIu64 "}}",
-        t.all.n_bytes, kv_bytes(&f->hp, BT_F16), kv_bytes(&f->hp, BT_BF16), kv_bytes(&f->hp, BT_F32));
+    return bt_buf_format(out,
+                         "], \"memory\": {\"weight_bytes\": %" PRIu64
+                         ", \"kv_bytes_per_token\": {\"f16\": %" PRIu64 ", \"bf16\": %" PRIu64
+                         ", \"f32\": %" PRIu64 "}}",
+                         t.all.n_bytes, kv_bytes(&f->hp, BT_F16), kv_bytes(&f->hp, BT_BF16),
+                         kv_bytes(&f->hp, BT_F32));
 }
 
 static bt_status json_tensors(const bt_model_file *f, bt_buf *out)
@@ -354,7 +361,4 @@ bt_status bt_model_report(const bt_model_file *file, bool json, char **ret_text)
     return BT_OK;
 }
 
-void bt_model_text_free(char *text)
-{
-    bt_free(text);
-}
+void bt_model_text_free(char *text) { bt_free(text); }

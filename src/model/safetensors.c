@@ -9,14 +9,15 @@
 enum { NAME_BYTES_MAX = 512 };
 
 /* X(name in files, ours or BT_DTYPE_COUNT, bytes an element, name in reports) */
-#define TYPE_LIST(X)                                                                                       \
-    X("F32", BT_F32, 4, "f32")                                                                             \
-    X("F16", BT_F16, 2, "f16") X("BF16", BT_BF16, 2, "bf16") X("F64", BT_F64, 8, "f64")                    \
-        X("I64", BT_I64, 8, "i64") X("I32", BT_I32, 4, "i32") X("I16", BT_I16, 2, "i16")                   \
-            X("I8", BT_I8, 1, "i8") X("U8", BT_U8, 1, "u8") X("BOOL", BT_DTYPE_COUNT, 1, "bool")           \
-                X("U16", BT_DTYPE_COUNT, 2, "u16") X("U32", BT_DTYPE_COUNT, 4, "u32")                      \
-                    X("U64", BT_DTYPE_COUNT, 8, "u64") X("F8_E4M3", BT_DTYPE_COUNT, 1, "f8_e4m3")          \
-                        X("F8_E5M2", BT_DTYPE_COUNT, 1, "f8_e5m2")                                         \
+#define TYPE_LIST(X)                                                                               \
+    X("F32", BT_F32, 4, "f32")                                                                     \
+    X("F16", BT_F16, 2, "f16")                                                                     \
+    X("BF16", BT_BF16, 2, "bf16") X("F64", BT_F64, 8, "f64") X("I64", BT_I64, 8, "i64")            \
+        X("I32", BT_I32, 4, "i32") X("I16", BT_I16, 2, "i16") X("I8", BT_I8, 1, "i8")              \
+            X("U8", BT_U8, 1, "u8") X("BOOL", BT_DTYPE_COUNT, 1, "bool")                           \
+                X("U16", BT_DTYPE_COUNT, 2, "u16") X("U32", BT_DTYPE_COUNT, 4, "u32")              \
+                    X("U64", BT_DTYPE_COUNT, 8, "u64") X("F8_E4M3", BT_DTYPE_COUNT, 1, "f8_e4m3")  \
+                        X("F8_E5M2", BT_DTYPE_COUNT, 1, "f8_e5m2")                                 \
                             X("F8_E8M0", BT_DTYPE_COUNT, 1, "f8_e8m0")
 
 static const struct {
@@ -68,15 +69,15 @@ static bt_status read_range(json_t *entry, const uint8_t *data, uint64_t n_data,
     json_t *range;
     BT_TRY(bt_json_get(entry, "data_offsets", JSON_ARRAY, &range));
     json_t *from = json_array_get(range, 0), *to = json_array_get(range, 1);
-    BT_FAIL_IF(json_array_size(range) != 2 || !json_is_integer(from) || !json_is_integer(to), FORMAT,
-               "'data_offsets' must be two integers");
+    BT_FAIL_IF(json_array_size(range) != 2 || !json_is_integer(from) || !json_is_integer(to),
+               FORMAT, "'data_offsets' must be two integers");
     int64_t begin = json_integer_value(from), end = json_integer_value(to);
     BT_FAIL_IF(begin < 0 || end < begin || (uint64_t)end > n_data, FORMAT,
                "'data_offsets' are %lld to %lld, must lie in order within the %llu bytes of data",
                (long long)begin, (long long)end, (unsigned long long)n_data);
     BT_FAIL_IF((uint64_t)(end - begin) != t->n_bytes, FORMAT,
-               "'data_offsets' span %lld bytes, but shape and type make %llu", (long long)(end - begin),
-               (unsigned long long)t->n_bytes);
+               "'data_offsets' span %lld bytes, but shape and type make %llu",
+               (long long)(end - begin), (unsigned long long)t->n_bytes);
     t->data = data + begin;
     return BT_OK;
 }
@@ -105,8 +106,9 @@ static bt_status check_tiling(bt_arena *arena, const bt_safetensors *s, const ui
     for (size_t i = 0; i < s->n; i++) order[i] = &s->tensor[i];
     if (s->n) qsort(order, s->n, sizeof *order, by_data);
     for (size_t i = 0; i < s->n; i++) {
-        BT_FAIL_IF(order[i]->data < at, FORMAT, "the data of tensor '%s' overlaps that of tensor '%s'",
-                   order[i]->name, order[i - 1]->name);
+        BT_FAIL_IF(order[i]->data < at, FORMAT,
+                   "the data of tensor '%s' overlaps that of tensor '%s'", order[i]->name,
+                   order[i - 1]->name);
         BT_FAIL_IF(order[i]->data > at, FORMAT,
                    "there is a gap of %llu bytes before the data of tensor '%s'",
                    (unsigned long long)(order[i]->data - at), order[i]->name);
@@ -122,8 +124,9 @@ static bt_status check_metadata(json_t *metadata)
     const char *key;
     json_t *value;
     BT_FAIL_IF(!json_is_object(metadata), FORMAT, "'__metadata__' must be an object");
-    json_object_foreach(metadata, key, value) BT_FAIL_IF(
-        !json_is_string(value), FORMAT, "'__metadata__' has the key '%.64s', which is no string", key);
+    json_object_foreach(metadata, key, value)
+        BT_FAIL_IF(!json_is_string(value), FORMAT,
+                   "'__metadata__' has the key '%.64s', which is no string", key);
     return BT_OK;
 }
 
@@ -146,7 +149,8 @@ static bt_status read_entries(json_t *doc, const uint8_t *data, uint64_t n_data,
                    "a tensor's name has %zu bytes, must be 1 to %d", len, NAME_BYTES_MAX);
         bt_safetensor *t = &s->tensor[s->n++];
         BT_TRY(bt_arena_text(arena, name, len, (char **)&t->name));
-        BT_FAIL_IF(!bt_name_set_add(&s->set, t->name, len), FORMAT, "tensor '%s' appears twice", t->name);
+        BT_FAIL_IF(!bt_name_set_add(&s->set, t->name, len), FORMAT, "tensor '%s' appears twice",
+                   t->name);
         bt_status st = read_entry(entry, data, n_data, t);
         if (st != BT_OK) {
             bt_fail_note("tensor '%s'", t->name);
@@ -156,7 +160,8 @@ static bt_status read_entries(json_t *doc, const uint8_t *data, uint64_t n_data,
     return check_tiling(arena, s, data, n_data);
 }
 
-bt_status bt_safetensors_parse(const uint8_t *bytes, size_t len, bt_arena *arena, bt_safetensors *ret)
+bt_status bt_safetensors_parse(const uint8_t *bytes, size_t len, bt_arena *arena,
+                               bt_safetensors *ret)
 {
     uint64_t n_header;
     json_t *doc = NULL;
@@ -175,5 +180,6 @@ bt_status bt_safetensors_parse(const uint8_t *bytes, size_t len, bt_arena *arena
         bt_fail_note("the header");
     json_decref(doc);
     if (st == BT_OK) *ret = s;
-    return st == BT_NOTFOUND ? BT_FORMAT : st; // a missing field is a malformed file, not a missing one
+    return st == BT_NOTFOUND ? BT_FORMAT
+                             : st; // a missing field is a malformed file, not a missing one
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* safetensors: reading the format from untrusted bytes.
  *
- *   n u64 | n bytes of JSON, {"name": {"dtype": .., "shape": [..], "data_offsets": [begin, end]}, ...} |
- * data
+ *   n u64 | n bytes of JSON, {"name": {"dtype": .., "shape": [..], "data_offsets": [begin, end]},
+ * ...} | data
  *
- * The ranges must tile the data: no overlap, no gap, nothing left over, each exactly as long as its shape
- * and type say. Parsing copies names only; data points into the bytes.
- * Source: github.com/huggingface/safetensors, README "Format".
+ * The ranges must tile the data: no overlap, no gap, nothing left over, each exactly as long as its
+ * shape and type say. Parsing copies names only; data points into the bytes. Source:
+ * github.com/huggingface/safetensors, README "Format".
  */
 #pragma once
 #include "model/names.h"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* synth: a plan (head and tensor places) and a filler that makes any range of any tensor by itself.
  *
- * Numbers come from a 64-bit mix of (tensor, index), so a range depends on nothing before it and all
- * threads fill at once. Quantised blocks are made directly: random bytes, then scales that give the
- * values the standard deviation we want (1 / sqrt(row length), so that activations keep their size).
- * Source: SplitMix64's finaliser (Steele et al. 2014).
+ * Numbers come from a 64-bit mix of (tensor, index), so a range depends on nothing before it and
+ * all threads fill at once. Quantised blocks are made directly: random bytes, then scales that give
+ * the values the standard deviation we want (1 / sqrt(row length), so that activations keep their
+ * size). Source: SplitMix64's finaliser (Steele et al. 2014).
  */
 #include "model/synth.h"
 #include "base/bits.h"
@@ -46,10 +46,7 @@ static const struct shape {
     {"qwen3-8b", BT_FAMILY_QWEN3, 36, 32, 8, 4096, 128, 12288, 151936, 40960, 1000000, 0, false},
 };
 
-int32_t bt_model_shape_count(void)
-{
-    return BT_COUNT_OF(shapes);
-}
+int32_t bt_model_shape_count(void) { return BT_COUNT_OF(shapes); }
 
 const char *bt_model_shape_name(int32_t i)
 {
@@ -64,7 +61,8 @@ static bt_status find_shape(const char *name, const struct shape **ret_shape)
             *ret_shape = &shapes[i];
             return BT_OK;
         }
-        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "", shapes[i].name);
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i ? ", " : "",
+                 shapes[i].name);
     }
     return bt_fail(BT_NOTFOUND, "no shape '%.64s'; the shapes are %s", name, list);
 }
@@ -116,7 +114,7 @@ typedef struct item {
     enum fill fill;
     uint64_t seed, offset, n_bytes; // offset from the data's begin
     float std;                      // of the values
-    int64_t n_unit;                 // what the filler counts: blocks, or 8 random bytes' worth of floats
+    int64_t n_unit; // what the filler counts: blocks, or 8 random bytes' worth of floats
     int64_t unit_bytes;
     const bt_rope *rope; // FILL_ROPE
 } item;
@@ -135,33 +133,34 @@ static void put_half(uint8_t *at, float x)
 }
 
 /* How the blocks of a quantised type get their scales. Bytes are uniform, so a value's standard
- * deviation in units of d is a constant of the type; `mean` is what the second scale takes away so that
- * values centre on 0 (types without one flip d's sign at random instead).
- * X(TYPE, byte of d, byte of the second scale or -1, deviation, mean) */
-#define SCALE_LIST(X)                                                                                      \
-    X(Q8_0, 0, -1, 73.90, 0)                                                                               \
-    X(Q4_0, 0, -1, 4.637, 0)                                                                               \
-    X(Q4_1, 0, 2, 4.610, -7.5)                                                                             \
-    X(Q5_0, 0, -1, 9.247, 0)                                                                               \
-    X(Q5_1, 0, 2, 9.233, -15.5)                                                                            \
-    X(Q4_K, 0, 2, 258.3, 7.5)                                                                              \
-    X(Q5_K, 0, 2, 526.9, 15.5)                                                                             \
+ * deviation in units of d is a constant of the type; `mean` is what the second scale takes away so
+ * that values centre on 0 (types without one flip d's sign at random instead). X(TYPE, byte of d,
+ * byte of the second scale or -1, deviation, mean) */
+#define SCALE_LIST(X)                                                                              \
+    X(Q8_0, 0, -1, 73.90, 0)                                                                       \
+    X(Q4_0, 0, -1, 4.637, 0)                                                                       \
+    X(Q4_1, 0, 2, 4.610, -7.5)                                                                     \
+    X(Q5_0, 0, -1, 9.247, 0)                                                                       \
+    X(Q5_1, 0, 2, 9.233, -15.5)                                                                    \
+    X(Q4_K, 0, 2, 258.3, 7.5)                                                                      \
+    X(Q5_K, 0, 2, 526.9, 15.5)                                                                     \
     X(Q6_K, 208, -1, 1365.7, 0)
 
 static void set_scales(bt_dtype dtype, uint8_t *block, uint64_t r, float std)
 {
     float d_at = 0, second = -1, deviation = 1, mean = 0;
     switch (dtype) {
-#define SCALE(type, d_byte, second_byte, dev, m)                                                           \
-    case BT_##type:                                                                                        \
-        d_at = d_byte, second = second_byte, deviation = (float)(dev), mean = (float)(m);                  \
+#define SCALE(type, d_byte, second_byte, dev, m)                                                   \
+    case BT_##type:                                                                                \
+        d_at = d_byte, second = second_byte, deviation = (float)(dev), mean = (float)(m);          \
         break;
         SCALE_LIST(SCALE)
 #undef SCALE
     default:
         assert(0);
     }
-    float d = std / deviation * (0.75f + 0.5f * (float)(r & 0xffff) / 65536); // blocks differ a little
+    float d =
+        std / deviation * (0.75f + 0.5f * (float)(r & 0xffff) / 65536); // blocks differ a little
     if (second >= 0)
         put_half(block + (int)second, d * mean);
     else if (r >> 16 & 1)
@@ -217,7 +216,8 @@ static void fill(bt_team *team, const item *it, int64_t first, int64_t n, uint8_
 {
     if (it->fill == FILL_RANDOM) {
         fill_args args = {.it = it, .first = first, .out = out};
-        bt_team_run_one(team, (bt_step){fill_range, &args, n, bt_max_i64(1, (64 << 10) / it->unit_bytes)});
+        bt_team_run_one(
+            team, (bt_step){fill_range, &args, n, bt_max_i64(1, (64 << 10) / it->unit_bytes)});
         return;
     }
     float value[2048];
@@ -268,8 +268,8 @@ static bt_status add(plan *p, const char *name, bt_desc desc, enum fill how)
 static bt_status add_layer(plan *p, int32_t layer)
 {
     const bt_hparams *hp = &p->hp;
-    int64_t d = hp->d_model, q = (int64_t)hp->n_head * hp->d_head, kv = (int64_t)hp->n_kv * hp->d_head,
-            ff = hp->d_ff;
+    int64_t d = hp->d_model, q = (int64_t)hp->n_head * hp->d_head,
+            kv = (int64_t)hp->n_kv * hp->d_head, ff = hp->d_ff;
     const struct {
         const char *part;
         int64_t rows, cols;
@@ -316,8 +316,8 @@ static bt_status add_tensors(plan *p)
     return add(p, "output.weight", bt_desc_2d(BT_F32, hp->n_vocab, hp->d_model), FILL_RANDOM);
 }
 
-/* A byte as GPT-2's alphabet prints it: itself where that is a visible character of Latin-1, otherwise
- * the next of U+0100.. in order of the bytes. */
+/* A byte as GPT-2's alphabet prints it: itself where that is a visible character of Latin-1,
+ * otherwise the next of U+0100.. in order of the bytes. */
 static size_t byte_piece(int byte, char out[4])
 {
     uint32_t code = (uint32_t)byte, hidden = 0;
@@ -329,8 +329,8 @@ static size_t byte_piece(int byte, char out[4])
     return bt_utf8_encode(code, out);
 }
 
-/* A piece's spelling: 256 bytes, begin, end, two spaces (a byte-level vocabulary must have one merge);
- * every other id prints as its number: "<300>". */
+/* A piece's spelling: 256 bytes, begin, end, two spaces (a byte-level vocabulary must have one
+ * merge); every other id prints as its number: "<300>". */
 static size_t piece_text(int32_t id, char out[24])
 {
     static const char *const named[] = {"<|begin|>", "<|end|>", "\u0120\u0120"};
@@ -361,7 +361,8 @@ static bt_status put_tokenizer(plan *p)
     BT_TRY(bt_gguf_put_texts(&p->out, "tokenizer.ggml.merges", &merge, 1));
     BT_TRY(bt_gguf_put_u32(&p->out, "tokenizer.ggml.bos_token_id", 256));
     BT_TRY(bt_gguf_put_u32(&p->out, "tokenizer.ggml.eos_token_id", 257));
-    return bt_gguf_put_bool(&p->out, "tokenizer.ggml.add_bos_token", p->hp.family == BT_FAMILY_LLAMA);
+    return bt_gguf_put_bool(&p->out, "tokenizer.ggml.add_bos_token",
+                            p->hp.family == BT_FAMILY_LLAMA);
 }
 
 static bt_status make_plan(const char *shape, bt_dtype dtype, plan *p)
@@ -370,7 +371,8 @@ static bt_status make_plan(const char *shape, bt_dtype dtype, plan *p)
     char name[64];
     bt_arena_init(&p->arena, BT_MEM_MODEL);
     BT_TRY(find_shape(shape, &s));
-    BT_FAIL_IF(!bt_dtype_is_weight(dtype), INVALID, "type '%s' cannot hold weights", bt_dtype_name(dtype));
+    BT_FAIL_IF(!bt_dtype_is_weight(dtype), INVALID, "type '%s' cannot hold weights",
+               bt_dtype_name(dtype));
     p->hp = shape_hparams(s);
     p->dtype = dtype;
     snprintf(name, sizeof name, "%s (random weights)", shape);
@@ -408,7 +410,8 @@ static bt_status make_image(const plan *p, uint8_t **ret_image, size_t *ret_len)
     return st;
 }
 
-static bt_status synth(const char *shape, bt_dtype dtype, bt_model_use use, bt_model_file **ret_file)
+static bt_status synth(const char *shape, bt_dtype dtype, bt_model_use use,
+                       bt_model_file **ret_file)
 {
     plan p = {0};
     uint8_t *image = NULL;
@@ -434,8 +437,8 @@ bt_status bt_model_file_synth_named(const char *text, bt_model_use use, bt_model
     char shape[64];
     bt_dtype dtype = BT_Q8_0;
     const char *colon = strchr(text, ':');
-    snprintf(shape, sizeof shape, "%.*s", (int)bt_min_i64(colon ? colon - text : (int64_t)strlen(text), 63),
-             text);
+    snprintf(shape, sizeof shape, "%.*s",
+             (int)bt_min_i64(colon ? colon - text : (int64_t)strlen(text), 63), text);
     if (colon) BT_TRY(bt_dtype_parse(colon + 1, &dtype));
     return synth(shape, dtype, use, ret_file);
 }
@@ -474,7 +477,8 @@ static bt_status write_plan(const plan *p, const char *out, const bt_progress *p
     return st;
 }
 
-bt_status bt_model_synth(const char *shape, bt_dtype dtype, const char *out, const bt_progress *progress)
+bt_status bt_model_synth(const char *shape, bt_dtype dtype, const char *out,
+                         const bt_progress *progress)
 {
     plan p = {0};
     bt_status st = make_plan(shape, dtype, &p);

@@ -13,13 +13,14 @@ typedef struct loader {
     const bt_op_env *env;
     const bt_progress *progress;
     bt_weights *w;
-    uint64_t done, total;   // bytes of the file's tensors
+    uint64_t done, total; // bytes of the file's tensors
 } loader;
 
 static void report(loader *l, uint64_t bytes)
 {
     l->done += bytes;
-    if (l->progress && l->progress->fn) l->progress->fn(l->progress->ctx, "packing weights", l->done, l->total);
+    if (l->progress && l->progress->fn)
+        l->progress->fn(l->progress->ctx, "packing weights", l->done, l->total);
 }
 
 /* ---- matrices ---- */
@@ -31,13 +32,15 @@ static void pack(loader *l, const bt_tensor_view *view, void *panels)
 }
 
 /* Pack the views side by side; neighbours of one type become one part. */
-static bt_status pack_projection(loader *l, const bt_tensor_view *const *view, int32_t n_view, bt_projection *ret)
+static bt_status pack_projection(loader *l, const bt_tensor_view *const *view, int32_t n_view,
+                                 bt_projection *ret)
 {
     bt_projection p = {0};
     for (int32_t v = 0; v < n_view;) {
         bt_desc desc = view[v]->desc;
         int32_t end = v + 1;
-        for (; end < n_view && bt_pack_joins(&desc, &view[end]->desc); end++) desc.dim[0] += view[end]->desc.dim[0];
+        for (; end < n_view && bt_pack_joins(&desc, &view[end]->desc); end++)
+            desc.dim[0] += view[end]->desc.dim[0];
         int64_t bytes = bt_pack_bytes(&desc);
         char *panels;
         BT_TRY(bt_alloc((void **)&panels, (size_t)bytes, BT_MEM_WEIGHTS));
@@ -45,7 +48,7 @@ static bt_status pack_projection(loader *l, const bt_tensor_view *const *view, i
         p.panels[p.n_part++] = panels;
         p.n_out += desc.dim[0];
         l->w->packed_bytes += bytes;
-        *ret = p;   // from here on bt_weights_free finds it
+        *ret = p; // from here on bt_weights_free finds it
         for (; v < end; v++) {
             pack(l, view[v], panels);
             panels += bt_pack_bytes(&view[v]->desc);
@@ -79,7 +82,8 @@ static bt_status vector(loader *l, const char *name, int64_t n, const float **re
     return BT_OK;
 }
 
-static bt_status layer_vector(loader *l, int32_t layer, const char *part, int64_t n, const float **ret_vector)
+static bt_status layer_vector(loader *l, int32_t layer, const char *part, int64_t n,
+                              const float **ret_vector)
 {
     char name[64];
     name_of(name, sizeof name, layer, part, "weight");
@@ -89,11 +93,12 @@ static bt_status layer_vector(loader *l, int32_t layer, const char *part, int64_
 /* ---- a projection of a layer: parts by name ---- */
 
 typedef struct part {
-    const char *name;    // "attn_q"
+    const char *name; // "attn_q"
     int64_t n_out;
 } part;
 
-static bt_status biases(loader *l, int32_t layer, const part *parts, int32_t n_part, const float **ret_bias)
+static bt_status biases(loader *l, int32_t layer, const part *parts, int32_t n_part,
+                        const float **ret_bias)
 {
     int64_t n = 0, at = 0;
     float *bias;
@@ -115,7 +120,8 @@ typedef struct projection_spec {
     bool bias;
 } projection_spec;
 
-static bt_status projection(loader *l, int32_t layer, const projection_spec *spec, bt_projection *ret)
+static bt_status projection(loader *l, int32_t layer, const projection_spec *spec,
+                            bt_projection *ret)
 {
     const bt_tensor_view *view[BT_PROJECTION_PARTS];
     for (int32_t i = 0; i < spec->n_part; i++) {
@@ -137,12 +143,13 @@ static bt_status load_layer(loader *l, int32_t i, bt_layer *ret)
         BT_TRY(layer_vector(l, i, "attn_q_norm", hp->d_head, &ret->q_norm));
         BT_TRY(layer_vector(l, i, "attn_k_norm", hp->d_head, &ret->k_norm));
     }
-    BT_TRY(projection(l, i,
-                      &(projection_spec){.parts = {{"attn_q", n_q}, {"attn_k", n_kv}, {"attn_v", n_kv}},
-                                         .n_part = 3,
-                                         .n_in = hp->d_model,
-                                         .bias = hp->qkv_bias},
-                      &ret->qkv));
+    BT_TRY(projection(
+        l, i,
+        &(projection_spec){.parts = {{"attn_q", n_q}, {"attn_k", n_kv}, {"attn_v", n_kv}},
+                           .n_part = 3,
+                           .n_in = hp->d_model,
+                           .bias = hp->qkv_bias},
+        &ret->qkv));
     BT_TRY(projection(l, i,
                       &(projection_spec){.parts = {{"attn_output", hp->d_model}},
                                          .n_part = 1,
@@ -171,11 +178,12 @@ static bt_status load_ends(loader *l)
     BT_TRY(bt_model_file_get(l->file, "token_embd.weight", hp->n_vocab, hp->d_model, &embed));
     l->w->embed_desc = embed->desc;
     l->w->embed = embed->data;
-    BT_TRY(bt_model_file_get(l->file, hp->tie_embeddings ? "token_embd.weight" : "output.weight", hp->n_vocab,
-                             hp->d_model, &head));
+    BT_TRY(bt_model_file_get(l->file, hp->tie_embeddings ? "token_embd.weight" : "output.weight",
+                             hp->n_vocab, hp->d_model, &head));
     BT_TRY(pack_projection(l, &head, 1, &l->w->head));
     BT_TRY(vector(l, "output_norm.weight", hp->d_model, &l->w->out_norm));
-    BT_TRY(bt_arena_array(&l->w->arena, (size_t)hp->rope.d_rot / 2, sizeof *inv_freq, (void **)&inv_freq));
+    BT_TRY(bt_arena_array(&l->w->arena, (size_t)hp->rope.d_rot / 2, sizeof *inv_freq,
+                          (void **)&inv_freq));
     bt_model_file_inv_freq(l->file, inv_freq);
     l->w->inv_freq = inv_freq;
     return BT_OK;
@@ -184,8 +192,10 @@ static bt_status load_ends(loader *l)
 static bt_status load_all(loader *l)
 {
     int32_t n_layer = l->hp->n_layer;
-    for (int64_t i = 0; i < bt_model_file_n_tensor(l->file); i++) l->total += bt_model_file_tensor(l->file, i)->n_bytes;
-    BT_TRY(bt_arena_array(&l->w->arena, (size_t)n_layer, sizeof *l->w->layer, (void **)&l->w->layer));
+    for (int64_t i = 0; i < bt_model_file_n_tensor(l->file); i++)
+        l->total += bt_model_file_tensor(l->file, i)->n_bytes;
+    BT_TRY(
+        bt_arena_array(&l->w->arena, (size_t)n_layer, sizeof *l->w->layer, (void **)&l->w->layer));
     l->w->n_layer = n_layer;
     for (int32_t i = 0; i < n_layer; i++) BT_TRY(load_layer(l, i, &l->w->layer[i]));
     return load_ends(l);

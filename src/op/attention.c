@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* attention: over the pages of each token's sequence (Kwon 2023, sec. 4.1). Positions, sequence numbers
- * and block tables are data the kernel reads, so a growing sequence changes no shape and no plan. */
+/* attention: over the pages of each token's sequence (Kwon 2023, sec. 4.1). Positions, sequence
+ * numbers and block tables are data the kernel reads, so a growing sequence changes no shape and no
+ * plan. */
 #include "op/op.h"
 
 enum { Q, POS, SEQ, TABLE, POOL_K, POOL_V, N_IN };
@@ -17,14 +18,15 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     BT_TRY(bt_op_want_dim(op, in, Q, 1, p->n_head * d_head));
     BT_TRY(bt_op_want_dim(op, in, POS, 0, n_tok));
     BT_TRY(bt_op_want_dim(op, in, SEQ, 0, n_tok));
-    BT_FAIL_IF(p->n_head % n_kv, INVALID, "attention: %d query heads, must be a multiple of %lld KV heads", p->n_head,
+    BT_FAIL_IF(p->n_head % n_kv, INVALID,
+               "attention: %d query heads, must be a multiple of %lld KV heads", p->n_head,
                (long long)n_kv);
     *ret_out = in[Q];
     return BT_OK;
 }
 
-static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                       bt_op_setup *ret_setup)
+static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                       const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)in, (void)out;
     bt_op_setup_one(env, BT_SLOT_attn, 1, ret_setup);
@@ -36,7 +38,8 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
     const bt_attention_param *p = node->param;
     const bt_desc *k = &node->in[POOL_K];
     int64_t n_tok = node->out->dim[0];
-    bt_op_launch_begin(node, &bt_op_attention, 0, bt_div_up(n_tok, BT_ATTN_GROUP) * k->dim[1], ret_launch);
+    bt_op_launch_begin(node, &bt_op_attention, 0, bt_div_up(n_tok, BT_ATTN_GROUP) * k->dim[1],
+                       ret_launch);
     *bt_op_args(ret_launch, bt_attn_args) = (bt_attn_args){.q = node->in_ptr[Q],
                                                            .out = node->out_ptr,
                                                            .pos = node->in_ptr[POS],

@@ -10,14 +10,15 @@ static bt_status embed_infer(const void *param, const bt_desc *in, bt_desc *ret_
 {
     (void)param;
     const bt_desc *table = &in[IN_TABLE];
-    BT_FAIL_IF(table->layout != BT_ROWS || table->n_dim != 2, INVALID, "embed: the table must be a matrix of rows");
+    BT_FAIL_IF(table->layout != BT_ROWS || table->n_dim != 2, INVALID,
+               "embed: the table must be a matrix of rows");
     BT_TRY(bt_op_want(&bt_op_embed, in, IN_IDS, BT_I32, 1));
     *ret_out = bt_desc_2d(BT_F32, in[IN_IDS].dim[0], table->dim[1]);
     return BT_OK;
 }
 
-static bt_status embed_setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                             bt_op_setup *ret_setup)
+static bt_status embed_setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                             const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)in;
     bt_op_setup_one(env, BT_SLOT_embed, row_grain(out->dim[1]), ret_setup);
@@ -28,13 +29,14 @@ static void embed_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     const bt_desc *table = &node->in[IN_TABLE];
     bt_op_launch_begin(node, &bt_op_embed, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_embed_args) = (bt_embed_args){.table = node->in_ptr[IN_TABLE],
-                                                             .ids = node->in_ptr[IN_IDS],
-                                                             .out = node->out_ptr,
-                                                             .n_vocab = table->dim[0],
-                                                             .d = table->dim[1],
-                                                             .row_bytes = bt_row_bytes(table->dtype, table->dim[1]),
-                                                             .dtype = table->dtype};
+    *bt_op_args(ret_launch, bt_embed_args) =
+        (bt_embed_args){.table = node->in_ptr[IN_TABLE],
+                        .ids = node->in_ptr[IN_IDS],
+                        .out = node->out_ptr,
+                        .n_vocab = table->dim[0],
+                        .d = table->dim[1],
+                        .row_bytes = bt_row_bytes(table->dtype, table->dim[1]),
+                        .dtype = table->dtype};
 }
 
 static bt_status gather_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
@@ -46,8 +48,8 @@ static bt_status gather_infer(const void *param, const bt_desc *in, bt_desc *ret
     return BT_OK;
 }
 
-static bt_status gather_setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                              bt_op_setup *ret_setup)
+static bt_status gather_setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                              const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)in;
     bt_op_setup_one(env, BT_SLOT_gather, row_grain(out->dim[1]), ret_setup);
@@ -57,8 +59,10 @@ static bt_status gather_setup(const bt_op_env *env, const void *param, const bt_
 static void gather_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     bt_op_launch_begin(node, &bt_op_gather, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_gather_args) = (bt_gather_args){
-        .x = node->in_ptr[0], .rows = node->in_ptr[1], .out = node->out_ptr, .d = node->out->dim[1]};
+    *bt_op_args(ret_launch, bt_gather_args) = (bt_gather_args){.x = node->in_ptr[0],
+                                                               .rows = node->in_ptr[1],
+                                                               .out = node->out_ptr,
+                                                               .d = node->out->dim[1]};
 }
 
 const bt_op bt_op_embed = {.name = "embed",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* linear: the matrix product with bias and residual as its epilogue. Up to three weights may stand side
- * by side (q, k and v whose types differ): each fills its columns of the output. With quantised weights
- * the activations are quantised first, once, as a launch of their own into the node's scratch:
+/* linear: the matrix product with bias and residual as its epilogue. Up to three weights may stand
+ * side by side (q, k and v whose types differ): each fills its columns of the output. With
+ * quantised weights the activations are quantised first, once, as a launch of their own into the
+ * node's scratch:
  *
  *   x [T, k] -> act_quant -> {q, scale, sum} in work --> gemm weight 0 -> out [T, 0 .. n0)
  *                                                    \-> gemm weight 1 -> out [T, n0 .. n0 + n1)
@@ -11,14 +12,15 @@
 enum { IN_X, IN_WEIGHT, IN_BIAS, IN_RESIDUAL, IN_WEIGHT_1, IN_WEIGHT_2, N_IN };
 enum { N_WEIGHT = 3 };
 static const int weight_at[N_WEIGHT] = {IN_WEIGHT, IN_WEIGHT_1, IN_WEIGHT_2};
-enum { TILE_SCALE_AT, TILE_SUM_AT };   // byte offsets in the scratch
+enum { TILE_SCALE_AT, TILE_SUM_AT }; // byte offsets in the scratch
 
 /* A chunk should cost a worker 10 to 20 us: long against handing it out, short against the step. */
 enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 12 };
 
 static bt_status check_weight(const bt_desc *in, int i)
 {
-    BT_FAIL_IF(in[i].layout != BT_PANELS || in[i].n_dim != 2, INVALID, "linear: input %d must be a packed matrix", i);
+    BT_FAIL_IF(in[i].layout != BT_PANELS || in[i].n_dim != 2, INVALID,
+               "linear: input %d must be a packed matrix", i);
     return bt_op_want_dim(&bt_op_linear, in, IN_X, 1, in[i].dim[1]);
 }
 
@@ -44,8 +46,9 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     return BT_OK;
 }
 
-/* Panels a chunk: by the bytes of weights or by the work, whichever makes it longer; a function of the
- * shapes alone. Whole groups of panels, for kernels work on groups of panels (see gemm in kernel.h). */
+/* Panels a chunk: by the bytes of weights or by the work, whichever makes it longer; a function of
+ * the shapes alone. Whole groups of panels, for kernels work on groups of panels (see gemm in
+ * kernel.h). */
 static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
 {
     int64_t by_bytes = CHUNK_BYTES / bt_panel_bytes(dtype, n_col);
@@ -61,8 +64,8 @@ static bool any_takes_act(const bt_desc *in)
     return false;
 }
 
-static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                       bt_op_setup *ret_setup)
+static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                       const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param;
     int64_t n_tok = out->dim[0], n_col = in[IN_X].dim[1], n_block = bt_div_up(n_col, BT_ACT_BLOCK);
@@ -96,11 +99,12 @@ static void bind_act(const bt_op_bind *node, bt_launch *ret_launch)
 {
     int64_t n_col = node->in[IN_X].dim[1];
     bt_op_launch_begin(node, &bt_op_linear, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_act_quant_args) = (bt_act_quant_args){.x = node->in_ptr[IN_X],
-                                                                     .out = act_in_work(node),
-                                                                     .n_col = n_col,
-                                                                     .n_block = bt_div_up(n_col, BT_ACT_BLOCK),
-                                                                     .x_stride = n_col};
+    *bt_op_args(ret_launch, bt_act_quant_args) =
+        (bt_act_quant_args){.x = node->in_ptr[IN_X],
+                            .out = act_in_work(node),
+                            .n_col = n_col,
+                            .n_block = bt_div_up(n_col, BT_ACT_BLOCK),
+                            .x_stride = n_col};
 }
 
 /* The product with the weight at input `at`, launch number i, into the columns from `column` on. */
@@ -111,17 +115,18 @@ static void bind_gemm(const bt_op_bind *node, int at, int i, int64_t column, bt_
     bool takes_act = bt_gemm_takes_act(w->dtype);
     int64_t n_tok = node->out->dim[0], n_panel = n_tok ? bt_div_up(w->dim[0], BT_PANEL_ROWS) : 0;
     bt_op_launch_begin(node, &bt_op_linear, i, n_panel, ret_launch);
-    *bt_op_args(ret_launch, bt_gemm_args) = (bt_gemm_args){.a = takes_act ? NULL : node->in_ptr[IN_X],
-                                                           .act = takes_act ? act_in_work(node) : (bt_act){0},
-                                                           .panels = node->in_ptr[at],
-                                                           .bias = bias ? bias + column : NULL,
-                                                           .residual = residual ? residual + column : NULL,
-                                                           .out = (float *)node->out_ptr + column,
-                                                           .n_m = n_tok,
-                                                           .n_row = w->dim[0],
-                                                           .n_col = w->dim[1],
-                                                           .a_stride = w->dim[1],
-                                                           .out_stride = node->out->dim[1]};
+    *bt_op_args(ret_launch, bt_gemm_args) =
+        (bt_gemm_args){.a = takes_act ? NULL : node->in_ptr[IN_X],
+                       .act = takes_act ? act_in_work(node) : (bt_act){0},
+                       .panels = node->in_ptr[at],
+                       .bias = bias ? bias + column : NULL,
+                       .residual = residual ? residual + column : NULL,
+                       .out = (float *)node->out_ptr + column,
+                       .n_m = n_tok,
+                       .n_row = w->dim[0],
+                       .n_col = w->dim[1],
+                       .a_stride = w->dim[1],
+                       .out_stride = node->out->dim[1]};
 }
 
 static void bind(const bt_op_bind *node, bt_launch *ret_launch)

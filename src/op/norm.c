@@ -14,8 +14,8 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     return BT_OK;
 }
 
-static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                       bt_op_setup *ret_setup)
+static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                       const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)out;
     bt_op_setup_one(env, BT_SLOT_rmsnorm, bt_max_i64(1, 16384 / in[IN_X].dim[1]), ret_setup);

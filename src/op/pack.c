@@ -11,14 +11,19 @@ bt_desc bt_pack_desc(const bt_desc *rows)
     return desc;
 }
 
-int64_t bt_pack_bytes(const bt_desc *rows) { return bt_panels_bytes(rows->dtype, rows->dim[0], rows->dim[1]); }
+int64_t bt_pack_bytes(const bt_desc *rows)
+{
+    return bt_panels_bytes(rows->dtype, rows->dim[0], rows->dim[1]);
+}
 
 bool bt_pack_joins(const bt_desc *first, const bt_desc *next)
 {
-    return first->dtype == next->dtype && first->dim[1] == next->dim[1] && first->dim[0] % BT_PANEL_ROWS == 0;
+    return first->dtype == next->dtype && first->dim[1] == next->dim[1] &&
+           first->dim[0] % BT_PANEL_ROWS == 0;
 }
 
-void bt_pack_run(bt_team *team, const bt_op_env *env, const bt_desc *rows, const void *data, void *panels)
+void bt_pack_run(bt_team *team, const bt_op_env *env, const bt_desc *rows, const void *data,
+                 void *panels)
 {
     bt_pack_args args = {.rows = data,
                          .panels = panels,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* rope: rotary positions (Su et al. 2021, sec. 3.2.2). The angles of a step's tokens are computed once
- * and shared by all layers; rotating, the optional per-head norm and the write into the paged pool are
- * one pass over q, k and v. */
+/* rope: rotary positions (Su et al. 2021, sec. 3.2.2). The angles of a step's tokens are computed
+ * once and shared by all layers; rotating, the optional per-head norm and the write into the paged
+ * pool are one pass over q, k and v. */
 #include "op/op.h"
 
 enum { POS, FREQ };
@@ -16,8 +16,8 @@ static bt_status angles_infer(const void *param, const bt_desc *in, bt_desc *ret
     return BT_OK;
 }
 
-static bt_status angles_setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                              bt_op_setup *ret_setup)
+static bt_status angles_setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                              const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)in, (void)out;
     bt_op_setup_one(env, BT_SLOT_rope_angles, 8, ret_setup);
@@ -28,11 +28,12 @@ static void angles_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     const bt_rope_angles_param *param = node->param;
     bt_op_launch_begin(node, &bt_op_rope_angles, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_rope_angles_args) = (bt_rope_angles_args){.pos = node->in_ptr[POS],
-                                                                         .freq = node->in_ptr[FREQ],
-                                                                         .out = node->out_ptr,
-                                                                         .n_pair = node->out->dim[1],
-                                                                         .magnitude = param->magnitude};
+    *bt_op_args(ret_launch, bt_rope_angles_args) =
+        (bt_rope_angles_args){.pos = node->in_ptr[POS],
+                              .freq = node->in_ptr[FREQ],
+                              .out = node->out_ptr,
+                              .n_pair = node->out->dim[1],
+                              .magnitude = param->magnitude};
 }
 
 static bt_status kv_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
@@ -46,16 +47,17 @@ static bt_status kv_infer(const void *param, const bt_desc *in, bt_desc *ret_out
     BT_TRY(bt_op_want_dim(op, in, QKV, 1, (p->n_head + 2 * n_kv) * d_head));
     BT_TRY(bt_op_want_dim(op, in, ANGLES, 0, n_tok));
     BT_TRY(bt_op_want_dim(op, in, SLOT, 0, n_tok));
-    BT_FAIL_IF(2 * in[ANGLES].dim[1] > d_head, INVALID, "rope_kv: %lld pairs do not fit a head of %lld",
-               (long long)in[ANGLES].dim[1], (long long)d_head);
+    BT_FAIL_IF(2 * in[ANGLES].dim[1] > d_head, INVALID,
+               "rope_kv: %lld pairs do not fit a head of %lld", (long long)in[ANGLES].dim[1],
+               (long long)d_head);
     for (int i = Q_NORM; i <= K_NORM; i++)
         if (in[i].n_dim) BT_TRY(bt_op_want_dim(op, in, i, 0, d_head));
     *ret_out = bt_desc_2d(BT_F32, n_tok, p->n_head * d_head);
     return BT_OK;
 }
 
-static bt_status kv_setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                          bt_op_setup *ret_setup)
+static bt_status kv_setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                          const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)out;
     bt_op_setup_one(env, BT_SLOT_rope_kv, bt_max_i64(1, 8192 / in[QKV].dim[1]), ret_setup);
@@ -67,22 +69,23 @@ static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
     const bt_rope_kv_param *p = node->param;
     const bt_desc *k = &node->in[POOL_K];
     bt_op_launch_begin(node, &bt_op_rope_kv, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_rope_kv_args) = (bt_rope_kv_args){.qkv = node->in_ptr[QKV],
-                                                                 .angles = node->in_ptr[ANGLES],
-                                                                 .slot = node->in_ptr[SLOT],
-                                                                 .q_norm = node->in_ptr[Q_NORM],
-                                                                 .k_norm = node->in_ptr[K_NORM],
-                                                                 .q = node->out_ptr,
-                                                                 .pool = {.k = node->in_ptr[POOL_K],
-                                                                          .v = node->in_ptr[POOL_V],
-                                                                          .dtype = k->dtype,
-                                                                          .page_len = (int32_t)k->dim[3],
-                                                                          .n_kv = (int32_t)k->dim[1],
-                                                                          .d_head = (int32_t)k->dim[2]},
-                                                                 .n_head = p->n_head,
-                                                                 .n_pair = (int32_t)node->in[ANGLES].dim[1],
-                                                                 .norm_eps = p->norm_eps,
-                                                                 .interleaved = p->interleaved};
+    *bt_op_args(ret_launch, bt_rope_kv_args) =
+        (bt_rope_kv_args){.qkv = node->in_ptr[QKV],
+                          .angles = node->in_ptr[ANGLES],
+                          .slot = node->in_ptr[SLOT],
+                          .q_norm = node->in_ptr[Q_NORM],
+                          .k_norm = node->in_ptr[K_NORM],
+                          .q = node->out_ptr,
+                          .pool = {.k = node->in_ptr[POOL_K],
+                                   .v = node->in_ptr[POOL_V],
+                                   .dtype = k->dtype,
+                                   .page_len = (int32_t)k->dim[3],
+                                   .n_kv = (int32_t)k->dim[1],
+                                   .d_head = (int32_t)k->dim[2]},
+                          .n_head = p->n_head,
+                          .n_pair = (int32_t)node->in[ANGLES].dim[1],
+                          .norm_eps = p->norm_eps,
+                          .interleaved = p->interleaved};
 }
 
 static const bt_field angles_fields[] = {

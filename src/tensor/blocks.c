@@ -79,8 +79,9 @@ static void close_small(const bt_codes *in, bool has_min, bool has_fifth, uint8_
     close_nibbles(in->q, b);
 }
 
-/* 12 bytes hold 8 scales and 8 mins of 6 bits: bytes 0..3 the first four scales, 4..7 the first four
- * mins, 8..11 the low nibbles of the rest, whose top two bits fill bits 6 and 7 of bytes 0..7. */
+/* 12 bytes hold 8 scales and 8 mins of 6 bits: bytes 0..3 the first four scales, 4..7 the first
+ * four mins, 8..11 the low nibbles of the rest, whose top two bits fill bits 6 and 7 of bytes 0..7.
+ */
 static void open_scales(const uint8_t *b, bt_codes *out)
 {
     for (int i = 0; i < 4; i++) {
@@ -101,8 +102,8 @@ static void close_scales(const bt_codes *in, uint8_t *b)
     }
 }
 
-/* q4_k and q5_k: d, dmin, scales, [fifth bits: 32 bytes, group g in bit g], nibbles: 32 bytes for two
- * groups of 32 columns, the even group low. */
+/* q4_k and q5_k: d, dmin, scales, [fifth bits: 32 bytes, group g in bit g], nibbles: 32 bytes for
+ * two groups of 32 columns, the even group low. */
 static void open_k(const uint8_t *b, bool has_fifth, bt_codes *out)
 {
     out->d = get_u16(b);
@@ -161,29 +162,63 @@ static void close_q6_k(const bt_codes *in, uint8_t *b)
 void bt_block_open(bt_dtype dtype, const void *block, bt_codes *out)
 {
     switch (dtype) {
-    case BT_Q8_0: open_q8_0(block, out); break;
-    case BT_Q4_0: open_small(block, false, false, out); break;
-    case BT_Q4_1: open_small(block, true, false, out); break;
-    case BT_Q5_0: open_small(block, false, true, out); break;
-    case BT_Q5_1: open_small(block, true, true, out); break;
-    case BT_Q4_K: open_k(block, false, out); break;
-    case BT_Q5_K: open_k(block, true, out); break;
-    case BT_Q6_K: open_q6_k(block, out); break;
-    default: assert(!"a quantised type");
+    case BT_Q8_0:
+        open_q8_0(block, out);
+        break;
+    case BT_Q4_0:
+        open_small(block, false, false, out);
+        break;
+    case BT_Q4_1:
+        open_small(block, true, false, out);
+        break;
+    case BT_Q5_0:
+        open_small(block, false, true, out);
+        break;
+    case BT_Q5_1:
+        open_small(block, true, true, out);
+        break;
+    case BT_Q4_K:
+        open_k(block, false, out);
+        break;
+    case BT_Q5_K:
+        open_k(block, true, out);
+        break;
+    case BT_Q6_K:
+        open_q6_k(block, out);
+        break;
+    default:
+        assert(!"a quantised type");
     }
 }
 
 void bt_block_close(bt_dtype dtype, const bt_codes *codes, void *block)
 {
     switch (dtype) {
-    case BT_Q8_0: close_q8_0(codes, block); break;
-    case BT_Q4_0: close_small(codes, false, false, block); break;
-    case BT_Q4_1: close_small(codes, true, false, block); break;
-    case BT_Q5_0: close_small(codes, false, true, block); break;
-    case BT_Q5_1: close_small(codes, true, true, block); break;
-    case BT_Q4_K: close_k(codes, false, block); break;
-    case BT_Q5_K: close_k(codes, true, block); break;
-    case BT_Q6_K: close_q6_k(codes, block); break;
-    default: assert(!"a quantised type");
+    case BT_Q8_0:
+        close_q8_0(codes, block);
+        break;
+    case BT_Q4_0:
+        close_small(codes, false, false, block);
+        break;
+    case BT_Q4_1:
+        close_small(codes, true, false, block);
+        break;
+    case BT_Q5_0:
+        close_small(codes, false, true, block);
+        break;
+    case BT_Q5_1:
+        close_small(codes, true, true, block);
+        break;
+    case BT_Q4_K:
+        close_k(codes, false, block);
+        break;
+    case BT_Q5_K:
+        close_k(codes, true, block);
+        break;
+    case BT_Q6_K:
+        close_q6_k(codes, block);
+        break;
+    default:
+        assert(!"a quantised type");
     }
 }

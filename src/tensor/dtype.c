@@ -32,8 +32,10 @@ bt_status bt_dtype_parse(const char *name, bt_dtype *ret_dtype)
             *ret_dtype = (bt_dtype)i;
             return BT_OK;
         }
-    return bt_fail(BT_INVALID, "element type '%s' is unknown; one of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, "
-                               "q5_1, q4_k, q5_k, q6_k", name);
+    return bt_fail(BT_INVALID,
+                   "element type '%s' is unknown; one of f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, "
+                   "q5_1, q4_k, q5_k, q6_k",
+                   name);
 }
 
 bt_status bt_dtype_from_gguf(uint32_t id, bt_dtype *ret_dtype)
@@ -99,14 +101,14 @@ bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes)
     for (int i = 0; i < desc->n_dim; i++) {
         BT_FAIL_IF(desc->dim[i] <= 0, FORMAT, "dimension %d is %lld, must be positive", i,
                    (long long)desc->dim[i]);
-        BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)desc->dim[i], &n), FORMAT, "the number of elements overflows");
+        BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)desc->dim[i], &n), FORMAT,
+                   "the number of elements overflows");
     }
     BT_FAIL_IF(last % block, FORMAT, "rows of %lld elements, must be a multiple of %lld for %s",
-               (long long)last,
-               (long long)block, bt_dtype_name(desc->dtype));
+               (long long)last, (long long)block, bt_dtype_name(desc->dtype));
     n /= (uint64_t)block;
-    BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)bt_dtype_block_bytes(desc->dtype), &n) || n > INT64_MAX, FORMAT,
-               "the number of bytes overflows");
+    BT_FAIL_IF(!bt_mul_fits(n, (uint64_t)bt_dtype_block_bytes(desc->dtype), &n) || n > INT64_MAX,
+               FORMAT, "the number of bytes overflows");
     *ret_bytes = n;
     return BT_OK;
 }

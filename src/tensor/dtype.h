@@ -11,5 +11,6 @@ BT_CHECKED bt_status bt_dtype_from_gguf(uint32_t id, bt_dtype *ret_dtype);
 int bt_dtype_gguf_id(bt_dtype dtype);
 
 /* Bytes of a tensor of these dimensions into *ret_bytes, every multiplication checked.
- * FORMAT: a dimension is not positive, the innermost is no multiple of the block, the size overflows. */
+ * FORMAT: a dimension is not positive, the innermost is no multiple of the block, the size
+ * overflows. */
 BT_CHECKED bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes);

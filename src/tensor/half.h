@@ -34,9 +34,9 @@ static inline uint16_t bt_f32_to_f16(float f)
     uint32_t bits = bt_f32_bits(f), magnitude = bits & 0x7FFFFFFF;
     uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
     if (magnitude > 0x7F800000) return (uint16_t)(sign | 0x7E00 | (magnitude >> 13 & 0x3FF));
-    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00);   // rounds past the largest finite
-    if (magnitude < 0x38800000) {                                    // below the smallest normal
-        float scaled = bt_bits_f32(magnitude) + 0.5f;   // ulp of 0.5 is 2^-24: rounds to nearest even
+    if (magnitude >= 0x477FF000) return (uint16_t)(sign | 0x7C00); // rounds past the largest finite
+    if (magnitude < 0x38800000) {                                  // below the smallest normal
+        float scaled = bt_bits_f32(magnitude) + 0.5f; // ulp of 0.5 is 2^-24: rounds to nearest even
         return (uint16_t)(sign | (bt_f32_bits(scaled) - 0x3F000000u));
     }
     uint32_t rounded = magnitude + 0xFFF + (magnitude >> 13 & 1);

@@ -2,9 +2,9 @@
 /* quant: see quant.h. Dequantisation is blocks.h's formulas; quantisation is a search.
  *
  * A fit tries some scales around the one that maps the largest value to the end of the code range,
- * improves each by least squares with the codes held, and keeps what gives the smallest squared error
- * after the scale has been rounded as it will be stored. The plain choice is always among those
- * tried, so no block is worse than it.
+ * improves each by least squares with the codes held, and keeps what gives the smallest squared
+ * error after the scale has been rounded as it will be stored. The plain choice is always among
+ * those tried, so no block is worse than it.
  */
 #include "tensor/quant.h"
 #include "base/bits.h"
@@ -64,8 +64,8 @@ void bt_dequant_row(bt_dtype dtype, const void *row, int64_t n, float *out)
 /* ---- fitting ---- */
 
 typedef struct fit {
-    float d, m;        // x ~ d * q + m
-    float error;       // sum of squares
+    float d, m;  // x ~ d * q + m
+    float error; // sum of squares
 } fit;
 
 typedef struct fit_range {
@@ -173,7 +173,8 @@ static fit fit_affine(const float *x, const fit_range *r)
 static void emit_codes(const float *x, const fit_range *r, fit f, uint8_t *q)
 {
     float id = inverse(f.d);
-    for (int i = 0; i < r->n; i++) q[i] = (uint8_t)(nearest((x[i] - f.m) * id, r->lo, r->hi) - r->lo);
+    for (int i = 0; i < r->n; i++)
+        q[i] = (uint8_t)(nearest((x[i] - f.m) * id, r->lo, r->hi) - r->lo);
 }
 
 static void squeeze_q8_0(const float *x, bt_codes *c)
@@ -198,7 +199,8 @@ static void squeeze_small(bt_dtype dtype, const float *x, bt_codes *c)
     emit_codes(x, &r, f, c->q);
 }
 
-/* Stored scales are coarse: of the neighbours of the rounded pair, take the one with the least error. */
+/* Stored scales are coarse: of the neighbours of the rounded pair, take the one with the least
+ * error. */
 static void settle_group(const float *x, const fit_range *r, fit unit, int8_t *scale, uint8_t *min)
 {
     int s0 = *scale, m0 = min ? *min : 0, lo = min ? 0 : -128, hi = min ? 63 : 127;
@@ -260,7 +262,7 @@ static void squeeze_q6_k(const float *x, bt_codes *c)
 /* A value quantised types can work with: finite, and small enough that its square is too. */
 static float tame(float x)
 {
-    const float top = 1e15f;   // far beyond the largest f16 scale times the largest code
+    const float top = 1e15f; // far beyond the largest f16 scale times the largest code
     if (!isfinite(x)) return 0;
     return x > top ? top : x < -top ? -top : x;
 }

@@ -43,14 +43,8 @@ void bt_charsmap_done(bt_charsmap *map)
 
 /* A unit of darts-clone: label in bits 0-7 (and bit 31 for a value), has-leaf in bit 8, offset
  * above. */
-static size_t unit_offset(uint32_t unit)
-{
-    return (size_t)(unit >> 10) << ((unit & 0x200) >> 6);
-}
-static uint32_t unit_label(uint32_t unit)
-{
-    return unit & 0x800000FFu;
-}
+static size_t unit_offset(uint32_t unit) { return (size_t)(unit >> 10) << ((unit & 0x200) >> 6); }
+static uint32_t unit_label(uint32_t unit) { return unit & 0x800000FFu; }
 
 /* Find a source string that `text` begins with, the longest or the shortest. Returns its length, or
  * 0 for none, and where its replacement is. */

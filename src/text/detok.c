@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* detok: tokens to text, streaming. Bytes of an unfinished code point wait in `held`; everything that
- * goes out is well-formed UTF-8. */
+/* detok: tokens to text, streaming. Bytes of an unfinished code point wait in `held`; everything
+ * that goes out is well-formed UTF-8. */
 #include "base/utf8.h"
 #include "text/tokcore.h"
 #include <string.h>
@@ -14,8 +14,8 @@ void bt_detok_init(bt_detok *d, const bt_tokenizer *tokenizer, unsigned flags)
     d->text[0] = 0;
 }
 
-/* The length of the maximal part at `s` that begins like a code point but is none (Unicode 3.9, U+FFFD
- * substitution of maximal subparts): 1..3. */
+/* The length of the maximal part at `s` that begins like a code point but is none (Unicode 3.9,
+ * U+FFFD substitution of maximal subparts): 1..3. */
 static size_t bad_len(const char *s, size_t len)
 {
     for (size_t n = len < 3 ? len : 3; n > 1; n--)
@@ -45,7 +45,8 @@ bt_status bt_detok_push(bt_detok *d, int32_t id, const char **ret_text, size_t *
     const bt_tokenizer *t = d->tokenizer;
     char raw[BT_PIECE_BYTES_MAX + 8];
     size_t n_raw = d->n_held, len, n = 0;
-    BT_FAIL_IF(id < 0 || id >= t->vocab.n, INVALID, "token %d, must be from 0 to %d", id, t->vocab.n - 1);
+    BT_FAIL_IF(id < 0 || id >= t->vocab.n, INVALID, "token %d, must be from 0 to %d", id,
+               t->vocab.n - 1);
     const char *piece = bt_tokenizer_piece(t, id, &len);
     if (bt_tokenizer_is_special(t, id) && !(d->flags & BT_DETOK_SPECIAL)) len = 0;
     memcpy(raw, d->held, n_raw);

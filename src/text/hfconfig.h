@@ -6,17 +6,18 @@
 #include "text/tokcore.h"
 
 struct bt_hf_config {
-    json_t *tokenizer;     // tokenizer_config.json, NULL: absent; owned, as are the others
-    json_t *special_map;   // special_tokens_map.json
-    json_t *generation;    // generation_config.json
-    bt_buf chat_template;  // chat_template.jinja; data NULL: absent
+    json_t *tokenizer;    // tokenizer_config.json, NULL: absent; owned, as are the others
+    json_t *special_map;  // special_tokens_map.json
+    json_t *generation;   // generation_config.json
+    bt_buf chat_template; // chat_template.jinja; data NULL: absent
 };
 
 /* Read what is there in `dir`. */
 BT_CHECKED bt_status bt_hf_config_open(bt_hf_config *config, const char *dir);
 void bt_hf_config_close(bt_hf_config *config);
 
-/* Before finish: the tokens of added_tokens_decoder. *ret_n is raised past their ids when t is NULL. */
+/* Before finish: the tokens of added_tokens_decoder. *ret_n is raised past their ids when t is
+ * NULL. */
 BT_CHECKED bt_status bt_hf_config_count(const bt_hf_config *config, int32_t *ret_n);
 BT_CHECKED bt_status bt_hf_config_tokens(const bt_hf_config *config, bt_tokenizer *t);
 

@@ -146,10 +146,7 @@ static bt_status form_chunk(former *f, const char *text, size_t len, bt_buf *out
 
 /* Text below U+0080 is in every normal form, text below U+0300 in NFC, and none of it joins with
  * what is before it: `top` is the first lead byte past that plain text. */
-static unsigned char plain_top(bt_norm_kind kind)
-{
-    return kind == NORM_NFC ? 0xCC : 0xC2;
-}
+static unsigned char plain_top(bt_norm_kind kind) { return kind == NORM_NFC ? 0xCC : 0xC2; }
 
 static size_t skip_plain(const char *text, size_t len, size_t at, unsigned char top)
 {

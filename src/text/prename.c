@@ -51,14 +51,11 @@ static const char *const starcoder[] = {"\\p{N}", BT_PATTERN_GPT2, NULL};
 static const char *const falcon[] = {"[\\p{P}\\$\\+<=>\\^~\\|`]+", BT_PATTERN_GPT2,
                                      "[0-9][0-9][0-9]", NULL};
 static const char *const deepseek_llm[] = {
-    "[\\r\\n]",
-    "\\s?[" CASED_LETTERS "]+",
+    "[\\r\\n]", "\\s?[" CASED_LETTERS "]+",
     "\\s?[!-/:-~\\x{FF01}-\\x{FF0F}\\x{FF1A}-\\x{FF5E}\\x{2018}-\\x{201F}\\x{3000}-\\x{3002}]+",
     "(?<!\\s)\\s+$", // the file says \s+$: the same matches, without trying every place of a long
                      // run
-    "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+",
-    "\\p{N}",
-    NULL};
+    "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+", "\\p{N}", NULL};
 static const char *const deepseek_coder[] = {
     "[\\r\\n]",    "\\s?\\p{L}+",
     "\\s?\\p{P}+", "[\\x{4E00}-\\x{9FA5}\\x{0800}-\\x{4E00}\\x{AC00}-\\x{D7FF}]+",

@@ -5,10 +5,10 @@
 #include "text/regex.h"
 
 typedef struct bt_sink {
-    int32_t *ids;     // the caller's, id_max entries
+    int32_t *ids; // the caller's, id_max entries
     size_t id_max;
-    size_t n;         // ids so far, stored or not
-    bool in_unk;      // the last thing was an unknown piece: a run of them is one id
+    size_t n;    // ids so far, stored or not
+    bool in_unk; // the last thing was an unknown piece: a run of them is one id
 } bt_sink;
 
 static inline void bt_sink_put(bt_sink *s, int32_t id)
@@ -30,9 +30,9 @@ enum { BT_PRE_STEP_MAX = 16 };
 
 typedef struct bt_work {
     bt_sink sink;
-    bt_buf clean;                   // the text with malformed UTF-8 replaced
-    bt_buf norm[2];                 // normalizer steps read one and write the other
-    bt_buf pre[BT_PRE_STEP_MAX];    // pre-tokenizer steps that change text
-    bt_buf block;                   // the model's arrays
+    bt_buf clean;                // the text with malformed UTF-8 replaced
+    bt_buf norm[2];              // normalizer steps read one and write the other
+    bt_buf pre[BT_PRE_STEP_MAX]; // pre-tokenizer steps that change text
+    bt_buf block;                // the model's arrays
     bt_regex_work *regex;
 } bt_work;

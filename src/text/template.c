@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* template: parse once, render many times; where in the source an error lies; what bytes came from. */
+/* template: parse once, render many times; where in the source an error lies; what bytes came from.
+ */
 #include "text/template.h"
 #include "base/utf8.h"
 #include "text/template/template_call.h"
@@ -61,7 +62,8 @@ static bt_status copy_source(bt_template *tmpl, const char *text, size_t len)
     tmpl->len = n;
     for (size_t i = 0, k; i < n; i += k) {
         k = bt_utf8_valid_len(copy + i, n - i);
-        if (!k) return bt_template_fail_at(tmpl, i, "byte 0x%02x is not UTF-8", (unsigned char)copy[i]);
+        if (!k)
+            return bt_template_fail_at(tmpl, i, "byte 0x%02x is not UTF-8", (unsigned char)copy[i]);
     }
     return BT_OK;
 }
@@ -72,7 +74,8 @@ static bt_status parse(bt_template *tmpl, const char *text, size_t len)
     tparser p = {.tmpl = tmpl, .symbol_cap = 32};
     ttoken *tokens;
     BT_TRY(copy_source(tmpl, text, len));
-    BT_TRY(bt_arena_array(&tmpl->arena, p.symbol_cap, sizeof *tmpl->symbols, (void **)&tmpl->symbols));
+    BT_TRY(
+        bt_arena_array(&tmpl->arena, p.symbol_cap, sizeof *tmpl->symbols, (void **)&tmpl->symbols));
     memcpy(tmpl->symbols, names, sizeof names);
     tmpl->n_symbol = SYM_BUILTIN_COUNT;
     BT_TRY(bt_template_lex(tmpl, &tokens));
@@ -85,7 +88,8 @@ static bt_status parse(bt_template *tmpl, const char *text, size_t len)
 bt_status bt_template_parse(const char *text, size_t len, bt_template **ret_template)
 {
     bt_template *tmpl;
-    BT_FAIL_IF(len > TEMPLATE_BYTES_MAX, LIMIT, "the template has %zu bytes, at most %d", len, TEMPLATE_BYTES_MAX);
+    BT_FAIL_IF(len > TEMPLATE_BYTES_MAX, LIMIT, "the template has %zu bytes, at most %d", len,
+               TEMPLATE_BYTES_MAX);
     BT_TRY(bt_alloc_zero((void **)&tmpl, sizeof *tmpl, BT_MEM_TEXT));
     bt_arena_init(&tmpl->arena, BT_MEM_TEXT);
     bt_status st = parse(tmpl, text, len);
@@ -107,13 +111,16 @@ void bt_template_free(bt_template *tmpl)
 // ---- rendering ----
 static bt_status check_limits(const bt_template_limits *in, bt_template_limits *ret)
 {
-    BT_FAIL_IF(in->steps_max < 0 || in->output_bytes_max < 0 || in->memory_bytes_max < 0 || in->depth_max < 0, INVALID,
-               "a template limit is negative");
-    BT_FAIL_IF(in->depth_max > DEPTH_MAX, INVALID, "depth_max is %" PRId64 ", at most %d", in->depth_max, DEPTH_MAX);
-    *ret = (bt_template_limits){.steps_max = in->steps_max ? in->steps_max : 1000000,
-                                .output_bytes_max = in->output_bytes_max ? in->output_bytes_max : 8 << 20,
-                                .depth_max = in->depth_max ? in->depth_max : 400,
-                                .memory_bytes_max = in->memory_bytes_max ? in->memory_bytes_max : 24 << 20};
+    BT_FAIL_IF(in->steps_max < 0 || in->output_bytes_max < 0 || in->memory_bytes_max < 0 ||
+                   in->depth_max < 0,
+               INVALID, "a template limit is negative");
+    BT_FAIL_IF(in->depth_max > DEPTH_MAX, INVALID, "depth_max is %" PRId64 ", at most %d",
+               in->depth_max, DEPTH_MAX);
+    *ret = (bt_template_limits){
+        .steps_max = in->steps_max ? in->steps_max : 1000000,
+        .output_bytes_max = in->output_bytes_max ? in->output_bytes_max : 8 << 20,
+        .depth_max = in->depth_max ? in->depth_max : 400,
+        .memory_bytes_max = in->memory_bytes_max ? in->memory_bytes_max : 24 << 20};
     return BT_OK;
 }
 
@@ -127,12 +134,14 @@ static size_t count_spans(const tout *o)
 static bt_status make_spans(const tout *o, bt_rendered *out)
 {
     size_t n = count_spans(o), k = 0;
-    BT_FAIL_IF(n > (size_t)(o->run->limits.memory_bytes_max - o->run->memory) / sizeof *out->spans, LIMIT,
-               "the output changes its origin %zu times, more than the memory limit lets be noted", n);
+    BT_FAIL_IF(
+        n > (size_t)(o->run->limits.memory_bytes_max - o->run->memory) / sizeof *out->spans, LIMIT,
+        "the output changes its origin %zu times, more than the memory limit lets be noted", n);
     BT_TRY(bt_alloc_array((void **)&out->spans, n, sizeof *out->spans, BT_MEM_TEXT));
     for (size_t i = 0; i < o->text.len; i++) {
         bool data = bt_tout_mark(o, i);
-        if (i == 0 || data != out->spans[k - 1].from_data) out->spans[k++] = (bt_span){.begin = i, .from_data = data};
+        if (i == 0 || data != out->spans[k - 1].from_data)
+            out->spans[k++] = (bt_span){.begin = i, .from_data = data};
         out->spans[k - 1].end = i + 1;
     }
     out->n_span = n;
@@ -149,13 +158,19 @@ static bt_status render(trun *r, tout *o, bt_rendered *out)
     return BT_OK;
 }
 
-bt_status bt_template_render(const bt_template *tmpl, const bt_template_input *input, bt_rendered *ret_rendered)
+bt_status bt_template_render(const bt_template *tmpl, const bt_template_input *input,
+                             bt_rendered *ret_rendered)
 {
     bt_template_limits limits;
-    BT_FAIL_IF(input->data && !json_is_object(input->data), INVALID, "the data of a template must be an object");
-    BT_FAIL_IF(input->trusted && !json_is_object(input->trusted), INVALID, "trusted variables must be an object");
+    BT_FAIL_IF(input->data && !json_is_object(input->data), INVALID,
+               "the data of a template must be an object");
+    BT_FAIL_IF(input->trusted && !json_is_object(input->trusted), INVALID,
+               "trusted variables must be an object");
     BT_TRY(check_limits(&input->limits, &limits));
-    trun r = {.tmpl = tmpl, .limits = limits, .data = input->data, .trusted = input->trusted,
+    trun r = {.tmpl = tmpl,
+              .limits = limits,
+              .data = input->data,
+              .trusted = input->trusted,
               .now_unix_s = input->now_unix_s};
     tout o = {.run = &r, .bytes_max = (size_t)limits.output_bytes_max};
     bt_rendered out = {0};

@@ -208,22 +208,10 @@ void bt_tok_set_eos(bt_tokenizer *t, bool add)
 /* ---- tables ---- */
 
 typedef bool added_filter(const bt_added *a);
-static bool in_user(const bt_added *a)
-{
-    return !a->special && !a->normalized;
-}
-static bool in_all(const bt_added *a)
-{
-    return a->special || !a->normalized;
-}
-static bool in_normal(const bt_added *a)
-{
-    return !a->special && a->normalized;
-}
-static bool in_name(const bt_added *a)
-{
-    return a != NULL;
-}
+static bool in_user(const bt_added *a) { return !a->special && !a->normalized; }
+static bool in_all(const bt_added *a) { return a->special || !a->normalized; }
+static bool in_normal(const bt_added *a) { return !a->special && a->normalized; }
+static bool in_name(const bt_added *a) { return a != NULL; }
 
 static bt_status build_trie(const bt_tokenizer *t, bt_trie *trie, added_filter *filter)
 {

@@ -254,10 +254,7 @@ bt_status bt_tokenizer_encode_mixed(const bt_tokenizer *t, const bt_mixed_text *
 
 /* ---- questions ---- */
 
-static bool has(const bt_tokenizer *t, int32_t id)
-{
-    return id >= 0 && id < t->vocab.n;
-}
+static bool has(const bt_tokenizer *t, int32_t id) { return id >= 0 && id < t->vocab.n; }
 
 const char *bt_tokenizer_piece(const bt_tokenizer *t, int32_t id, size_t *ret_len)
 {
@@ -297,47 +294,17 @@ bool bt_tokenizer_is_special(const bt_tokenizer *t, int32_t id)
            (t->vocab.type[id] == BT_PIECE_CONTROL || t->vocab.type[id] == BT_PIECE_UNKNOWN);
 }
 
-bool bt_tokenizer_is_eog(const bt_tokenizer *t, int32_t id)
-{
-    return has(t, id) && t->eog[id];
-}
-int32_t bt_tokenizer_n_vocab(const bt_tokenizer *t)
-{
-    return t->vocab.n;
-}
-int32_t bt_tokenizer_bos(const bt_tokenizer *t)
-{
-    return t->bos;
-}
-int32_t bt_tokenizer_eos(const bt_tokenizer *t)
-{
-    return t->eos;
-}
-int32_t bt_tokenizer_eot(const bt_tokenizer *t)
-{
-    return t->eot;
-}
-int32_t bt_tokenizer_unk(const bt_tokenizer *t)
-{
-    return t->unk;
-}
-int32_t bt_tokenizer_pad(const bt_tokenizer *t)
-{
-    return t->pad;
-}
-bool bt_tokenizer_adds_bos(const bt_tokenizer *t)
-{
-    return t->n_before && t->before[0] == t->bos;
-}
+bool bt_tokenizer_is_eog(const bt_tokenizer *t, int32_t id) { return has(t, id) && t->eog[id]; }
+int32_t bt_tokenizer_n_vocab(const bt_tokenizer *t) { return t->vocab.n; }
+int32_t bt_tokenizer_bos(const bt_tokenizer *t) { return t->bos; }
+int32_t bt_tokenizer_eos(const bt_tokenizer *t) { return t->eos; }
+int32_t bt_tokenizer_eot(const bt_tokenizer *t) { return t->eot; }
+int32_t bt_tokenizer_unk(const bt_tokenizer *t) { return t->unk; }
+int32_t bt_tokenizer_pad(const bt_tokenizer *t) { return t->pad; }
+bool bt_tokenizer_adds_bos(const bt_tokenizer *t) { return t->n_before && t->before[0] == t->bos; }
 bool bt_tokenizer_adds_eos(const bt_tokenizer *t)
 {
     return t->n_after && t->after[t->n_after - 1] == t->eos;
 }
-const char *bt_tokenizer_chat_template(const bt_tokenizer *t)
-{
-    return t->chat_template;
-}
-const char *bt_tokenizer_kind(const bt_tokenizer *t)
-{
-    return t->kind;
-}
+const char *bt_tokenizer_chat_template(const bt_tokenizer *t) { return t->chat_template; }
+const char *bt_tokenizer_kind(const bt_tokenizer *t) { return t->kind; }

@@ -41,10 +41,7 @@ static bt_status check_spec(const bt_vocab_spec *s)
 
 /* ---- pieces ---- */
 
-static bool is_plain(int type)
-{
-    return type == BT_PIECE_NORMAL || type == BT_PIECE_UNUSED;
-}
+static bool is_plain(int type) { return type == BT_PIECE_NORMAL || type == BT_PIECE_UNUSED; }
 
 /* Plain pieces first, so that an added token spelled like one does not take its place. */
 static bt_status put_key(bt_tokenizer *t, int32_t id, bt_slice key)

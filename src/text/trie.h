@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/* trie: strings to ids, walked a byte at a time. Edges live in one hash table keyed by (node, byte),
- * so that a node costs the same whatever its fan-out. Node 0 is the root. */
+/* trie: strings to ids, walked a byte at a time. Edges live in one hash table keyed by (node,
+ * byte), so that a node costs the same whatever its fan-out. Node 0 is the root. */
 #pragma once
 #include "base/alloc.h"
 #include <stdbool.h>
 
 typedef struct trie_edge {
-    uint32_t key;     // node << 8 | byte
-    uint32_t child;   // 0: empty slot (the root is nobody's child)
+    uint32_t key;   // node << 8 | byte
+    uint32_t child; // 0: empty slot (the root is nobody's child)
 } trie_edge;
 
 typedef struct bt_trie {
-    trie_edge *edge;   // [mask + 1], at most half full
-    int32_t *id;       // [n_node], -1: no string ends here
+    trie_edge *edge; // [mask + 1], at most half full
+    int32_t *id;     // [n_node], -1: no string ends here
     uint32_t mask, n_node, node_max;
-    bool first[256];   // some string starts with this byte
+    bool first[256]; // some string starts with this byte
 } bt_trie;
 
 /* Room for strings of `n_byte` bytes in total. LIMIT past 2^24. */

@@ -6,7 +6,8 @@
 #include "base/utf8.h"
 #include <float.h>
 
-static const double unk_penalty = 10; // SentencePiece's: an unknown is this much worse than the worst piece
+static const double unk_penalty =
+    10; // SentencePiece's: an unknown is this much worse than the worst piece
 
 static bool reachable(const bt_vocab *v, int32_t id)
 {
@@ -36,10 +37,10 @@ bt_status bt_unigram_init(bt_unigram *u, const bt_vocab *v)
 void bt_unigram_done(bt_unigram *u) { bt_trie_done(&u->trie); }
 
 typedef struct place {
-    double score;     // of the best way here
-    int32_t id;       // its last piece, -1: an unknown code point
-    uint32_t from;    // where that piece begins; UINT32_MAX: not reached
-    uint32_t next;    // on the best path: where the piece that begins here ends
+    double score;  // of the best way here
+    int32_t id;    // its last piece, -1: an unknown code point
+    uint32_t from; // where that piece begins; UINT32_MAX: not reached
+    uint32_t next; // on the best path: where the piece that begins here ends
 } place;
 
 /* A user piece nearly always wins: SentencePiece rates it by its length. */
@@ -56,7 +57,10 @@ static void reach(place *p, double score, int32_t id, size_t from)
 }
 
 /* Ties are broken by rounding, so the rounding must be the reference's. */
-static double sum(const bt_unigram *u, double a, double b) { return u->is_spm ? (float)(a + b) : a + b; }
+static double sum(const bt_unigram *u, double a, double b)
+{
+    return u->is_spm ? (float)(a + b) : a + b;
+}
 
 static void extend(const bt_unigram *u, const char *text, size_t len, size_t at, place *p)
 {

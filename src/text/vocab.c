@@ -45,17 +45,18 @@ static uint32_t probe(const bt_vocab *v, const char *key, size_t len, uint32_t *
     for (;; i = (i + 1) & v->mask) {
         const vocab_slot *s = &v->slot[i];
         if (s->id < 0) return i;
-        if (s->tag == tag && v->key[s->id].len == len && !memcmp(v->key[s->id].text, key, len)) return i;
+        if (s->tag == tag && v->key[s->id].len == len && !memcmp(v->key[s->id].text, key, len))
+            return i;
     }
 }
 
 bt_status bt_vocab_put(bt_vocab *v, int32_t id, bt_slice key)
 {
     uint32_t tag;
-    BT_FAIL_IF(v->key[id].text, FORMAT, "id %d is given to '%.*s' and to '%.*s'", id, (int)v->key[id].len,
-               v->key[id].text, (int)key.len, key.text);
-    BT_FAIL_IF(key.len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d has %zu bytes, at most %d", id, key.len,
-               BT_PIECE_BYTES_MAX);
+    BT_FAIL_IF(v->key[id].text, FORMAT, "id %d is given to '%.*s' and to '%.*s'", id,
+               (int)v->key[id].len, v->key[id].text, (int)key.len, key.text);
+    BT_FAIL_IF(key.len > BT_PIECE_BYTES_MAX, LIMIT, "piece %d has %zu bytes, at most %d", id,
+               key.len, BT_PIECE_BYTES_MAX);
     v->key[id] = key;
     uint32_t i = probe(v, key.text, key.len, &tag);
     v->slot[i] = (vocab_slot){tag, id};
@@ -94,12 +95,13 @@ int bt_piece_byte(const char *piece, size_t len)
 /* Printable Latin-1 stands for itself; the other 68 bytes, in order, are U+0100 .. U+0143. */
 static int alphabet_byte(uint32_t code)
 {
-    if ((code >= 0x21 && code <= 0x7E) || (code >= 0xA1 && code <= 0xAC) || (code >= 0xAE && code <= 0xFF))
+    if ((code >= 0x21 && code <= 0x7E) || (code >= 0xA1 && code <= 0xAC) ||
+        (code >= 0xAE && code <= 0xFF))
         return (int)code;
     if (code < 0x100 || code > 0x143) return -1;
     int k = (int)code - 0x100;
-    if (k <= 0x20) return k;                  // 00..20
-    if (k <= 0x20 + 0x22) return 0x7F + k - 0x21;   // 7F..A0
+    if (k <= 0x20) return k;                      // 00..20
+    if (k <= 0x20 + 0x22) return 0x7F + k - 0x21; // 7F..A0
     return 0xAD;
 }
 

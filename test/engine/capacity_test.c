@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The capacity plan: known figures, defaults, what memory does to them; and on a real (tiny) model that
- * predicted memory is allocated memory and that no failing allocation leaves anything behind. */
+/* The capacity plan: known figures, defaults, what memory does to them; and on a real (tiny) model
+ * that predicted memory is allocated memory and that no failing allocation leaves anything behind.
+ */
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/meminfo.h"
@@ -12,7 +13,8 @@ static void kv_bytes_count_the_heads_that_are_kept(void **state)
 {
     (void)state;
     bt_hparams gpt3 = {.n_layer = 96, .n_head = 96, .n_kv = 96, .d_head = 128};
-    assert_int_equal(bt_kv_token_bytes(&gpt3, BT_F16) * 2048, 9663676416); // 9.66 GB, batch 1, 2048 tokens
+    assert_int_equal(bt_kv_token_bytes(&gpt3, BT_F16) * 2048,
+                     9663676416); // 9.66 GB, batch 1, 2048 tokens
     bt_hparams llama70b = {.n_layer = 80, .n_head = 64, .n_kv = 8, .d_head = 128};
     assert_int_equal(bt_kv_token_bytes(&llama70b, BT_F16), 327680); // not 8 times as much
     assert_int_equal(bt_kv_token_bytes(&llama70b, BT_F32), 655360);
@@ -96,7 +98,8 @@ static void a_real_model_takes_the_memory_that_was_predicted(void **state)
     (void)state;
     static const bt_dtype dtype[] = {BT_F32, BT_F16, BT_BF16};
     for (int i = 0; i < 3; i++) {
-        bt_engine_config c = {.model = tiny_model(), .n_ctx = 64 - i, .n_thread = 1, .kv_dtype = dtype[i]};
+        bt_engine_config c = {
+            .model = tiny_model(), .n_ctx = 64 - i, .n_thread = 1, .kv_dtype = dtype[i]};
         bt_engine *engine;
         size_t kv = bt_mem_live(BT_MEM_KV), request = bt_mem_live(BT_MEM_REQUEST);
         assert_ok(bt_engine_open(&c, &engine));
@@ -134,9 +137,11 @@ static void opening_a_real_model_survives_every_failing_allocation(void **state)
             bt_engine_close(engine);
         else
             assert_null(engine);
-        if (st != BT_OK && st != BT_NOMEM) fail_msg("allocation %d: %s", (int)nth, bt_error_message());
+        if (st != BT_OK && st != BT_NOMEM)
+            fail_msg("allocation %d: %s", (int)nth, bt_error_message());
         for (int t = 0; t < BT_MEM_COUNT; t++)
-            if (bt_mem_live(t) != live[t]) fail_msg("allocation %d leaks %s", (int)nth, bt_mem_name(t));
+            if (bt_mem_live(t) != live[t])
+                fail_msg("allocation %d leaks %s", (int)nth, bt_mem_name(t));
     } while (st != BT_OK && nth < 20000);
     assert_true(nth > 30);
     print_message("%d allocations\n", (int)nth - 1);
@@ -147,8 +152,8 @@ static void opening_says_what_is_wrong_with_which_model(void **state)
     (void)state;
     bt_engine *engine;
     assert_fails(bt_engine_open(&(bt_engine_config){0}, &engine), BT_INVALID, "model is NULL");
-    assert_fails(bt_engine_open(&(bt_engine_config){.model = "/no/such.gguf"}, &engine), BT_NOTFOUND,
-                 "/no/such.gguf");
+    assert_fails(bt_engine_open(&(bt_engine_config){.model = "/no/such.gguf"}, &engine),
+                 BT_NOTFOUND, "/no/such.gguf");
     bt_engine_config c = {.model = tiny_model(), .page_len = 5};
     assert_fails(bt_engine_open(&c, &engine), BT_INVALID, "golden/models/llama': page_len is 5");
     c = (bt_engine_config){.model = tiny_model(), .kv_dtype = (bt_dtype)99};

@@ -23,7 +23,8 @@ static void make_params(mix *m, int32_t i, test_rng *rng)
     bt_request_defaults(p);
     p->ids = m->prompt[i];
     p->n_id = i == 0 ? 1 : (int32_t)test_range(rng, 1, PROMPT_MAX);
-    for (int32_t k = 0; k < p->n_id; k++) m->prompt[i][k] = (int32_t)test_range(rng, 0, FAKE_VOCAB - 1);
+    for (int32_t k = 0; k < p->n_id; k++)
+        m->prompt[i][k] = (int32_t)test_range(rng, 0, FAKE_VOCAB - 1);
     p->max_tokens = (int32_t)test_range(rng, 10, 120);
     p->temperature = i % 3 == 0 ? 0 : 0.5f + 0.1f * (float)i;
     p->top_k = i % 4 == 1 ? 20 : 0;
@@ -94,7 +95,8 @@ static void expect_as_alone(const mix *m)
     for (int32_t i = 0; i < N_JOB; i++)
         if (!fake_jobs_equal(&m->job[i], &m->alone[i]))
             fail_msg("request %d gave %d tokens (%s), alone %d (%s)", i, m->job[i].n,
-                     bt_finish_name(m->job[i].finish), m->alone[i].n, bt_finish_name(m->alone[i].finish));
+                     bt_finish_name(m->job[i].finish), m->alone[i].n,
+                     bt_finish_name(m->alone[i].finish));
 }
 
 /* Run the mix on an engine of this configuration and compare; returns the statistics. */
@@ -140,7 +142,8 @@ static void chunks_of_any_size_give_the_same(void **state)
 static void a_small_step_gives_the_same(void **state)
 {
     compare_with_alone(*state, &(bt_engine_config){.n_ctx = 512, .n_tok_step_max = 16});
-    compare_with_alone(*state, &(bt_engine_config){.n_ctx = 512, .n_tok_step_max = 3, .n_seq_max = 2});
+    compare_with_alone(*state,
+                       &(bt_engine_config){.n_ctx = 512, .n_tok_step_max = 3, .n_seq_max = 2});
     compare_with_alone(*state, &(bt_engine_config){.n_ctx = 512, .n_seq_max = 1});
 }
 
@@ -155,7 +158,8 @@ static void preemption_gives_the_same(void **state)
     uint64_t n_preempted = 0;
     for (int32_t page_len = 16; page_len <= 64; page_len *= 2)
         for (int32_t n_ctx = 280; n_ctx <= 400; n_ctx += 40) {
-            bt_engine_config c = {.n_ctx = n_ctx, .n_kv_token = n_ctx, .page_len = page_len, .n_chunk = 19};
+            bt_engine_config c = {
+                .n_ctx = n_ctx, .n_kv_token = n_ctx, .page_len = page_len, .n_chunk = 19};
             n_preempted += compare_with_alone(*state, &c).n_preempted;
         }
     assert_true(n_preempted >= 10);
@@ -168,7 +172,8 @@ static void any_arrival_order_and_cancelled_neighbours_give_the_same(void **stat
     test_rng rng = {42};
     for (int round = 0; round < 6; round++) {
         fake_runner fake = {0};
-        bt_engine_config c = {.n_ctx = 400, .n_kv_token = round % 2 ? 450 : 0, .n_chunk = 1 + round * 13};
+        bt_engine_config c = {
+            .n_ctx = 400, .n_kv_token = round % 2 ? 450 : 0, .n_chunk = 1 + round * 13};
         bt_engine *engine = open_or_fail(&c, &fake);
         reset_jobs(m);
         bt_request *noise[64];
@@ -180,8 +185,8 @@ static void any_arrival_order_and_cancelled_neighbours_give_the_same(void **stat
                 n_left--;
             }
             if (n_left > 0 && n_noise < 64)
-                assert_ok(
-                    bt_engine_submit(engine, &m->job[test_range(&rng, 0, 15)].params, &noise[n_noise++]));
+                assert_ok(bt_engine_submit(engine, &m->job[test_range(&rng, 0, 15)].params,
+                                           &noise[n_noise++]));
             if (n_noise > 4 && test_range(&rng, 0, 1)) bt_request_free(noise[--n_noise]);
             assert_ok(bt_engine_step(engine, &n_alive));
             assert_true(bt_engine_check(engine));
@@ -222,7 +227,8 @@ static void two_engines_at_once_do_not_mix(void **state)
     fake_runner fake[2] = {0};
     bt_engine *engine[2];
     for (int e = 0; e < 2; e++)
-        engine[e] = open_or_fail(&(bt_engine_config){.n_ctx = 512, .page_len = e ? 16 : 64}, &fake[e]);
+        engine[e] =
+            open_or_fail(&(bt_engine_config){.n_ctx = 512, .page_len = e ? 16 : 64}, &fake[e]);
     reset_jobs(m);
     for (int32_t i = 0; i < N_JOB; i++)
         assert_ok(bt_engine_submit(engine[i % 2], &m->job[i].params, &m->job[i].request));

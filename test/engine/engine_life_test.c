@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A request's life: acceptance and refusal, cancelling, slow readers, failures, and what memory does. */
+/* A request's life: acceptance and refusal, cancelling, slow readers, failures, and what memory
+ * does. */
 #include "support/fakerunner.h"
 #include "support/support.h"
 #include "base/alloc.h"
@@ -66,11 +67,12 @@ typedef struct refusal {
     bt_status status;
 } refusal;
 
-#define SPOIL(name, statement)                                                                             \
+#define SPOIL(name, statement)                                                                     \
     static void spoil_##name(bt_request_params *p) { statement; }
 
 static const int32_t bad_ids[] = {0, FAKE_VOCAB}, negative_ids[] = {-1};
-static const bt_logit_bias bias_nan[] = {{1, NAN}}, bias_inf[] = {{1, INFINITY}}, bias_id[] = {{61, 0}};
+static const bt_logit_bias bias_nan[] = {{1, NAN}}, bias_inf[] = {{1, INFINITY}},
+                           bias_id[] = {{61, 0}};
 static const char *const stop_ok[] = {"x"};
 
 SPOIL(no_ids, p->ids = NULL)
@@ -571,7 +573,8 @@ static void a_prompt_preempted_half_way_is_shown_once_all_the_same(void **state)
     job[1].params.logits_fn = watch_logits;
     job[1].params.logits_all = true;
     job[1].params.logits_ctx = &seen;
-    for (int i = 0; i < 2; i++) assert_ok(bt_engine_submit(engine, &job[i].params, &job[i].request));
+    for (int i = 0; i < 2; i++)
+        assert_ok(bt_engine_submit(engine, &job[i].params, &job[i].request));
     int32_t n_shown = 0;
     while (stats_of(engine).n_preempted == 0) {
         step(engine);
@@ -619,7 +622,8 @@ static void memory_taken_is_memory_predicted(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++) {
-        bt_engine_config c = {.n_ctx = 100 + i * 300, .n_seq_max = 1 + i * 9, .page_len = 16 << i % 3};
+        bt_engine_config c = {
+            .n_ctx = 100 + i * 300, .n_seq_max = 1 + i * 9, .page_len = 16 << i % 3};
         bt_capacity_facts facts = fake_facts();
         bt_capacity plan;
         assert_ok(bt_capacity_plan(&c, &facts, &plan));
@@ -627,7 +631,8 @@ static void memory_taken_is_memory_predicted(void **state)
         size_t kv = bt_mem_live(BT_MEM_KV);
         fake_runner fake = {0};
         bt_engine *engine = open_or_fail(&c, &fake);
-        assert_int_equal(bt_mem_live(BT_MEM_WORKSPACE) - workspace, plan.sched_bytes + plan.sampler_bytes);
+        assert_int_equal(bt_mem_live(BT_MEM_WORKSPACE) - workspace,
+                         plan.sched_bytes + plan.sampler_bytes);
         assert_int_equal(bt_mem_live(BT_MEM_REQUEST) - request, plan.slab_bytes);
         assert_int_equal(bt_mem_live(BT_MEM_KV) - kv, plan.kv_bytes);
         assert_int_equal(stats_of(engine).kv_bytes, plan.kv_bytes);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Threads that submit, read, cancel and free while another steps. What is read to its end must be what
- * the same request gives alone; nothing may leak or race (run this under TSan, too). */
+/* Threads that submit, read, cancel and free while another steps. What is read to its end must be
+ * what the same request gives alone; nothing may leak or race (run this under TSan, too). */
 #include "support/fakerunner.h"
 #include "support/support.h"
 #include "base/alloc.h"
@@ -62,7 +62,8 @@ static void read_some(client *c, bt_request *r, const fake_job *want)
         if (e.finish) {
             c->n_done += e.finish == want->finish && n == want->n;
             c->n_cancelled += e.finish == BT_FINISH_CANCELLED;
-            c->n_wrong += e.finish != want->finish && !(cancelled && e.finish == BT_FINISH_CANCELLED);
+            c->n_wrong +=
+                e.finish != want->finish && !(cancelled && e.finish == BT_FINISH_CANCELLED);
             break;
         }
         c->n_wrong += n >= want->n || e.id != want->ids[n] || e.logprob != want->logprob[n];
@@ -159,8 +160,12 @@ static void a_storm_over_a_tiny_pool_and_queue_too(void **state)
 {
     (void)state;
     size_t live = bt_mem_live(BT_MEM_REQUEST);
-    run_storm(&(bt_engine_config){
-        .n_ctx = 224, .n_kv_token = 224, .page_len = 16, .n_seq_max = 3, .n_queue_max = 1, .n_chunk = 11});
+    run_storm(&(bt_engine_config){.n_ctx = 224,
+                                  .n_kv_token = 224,
+                                  .page_len = 16,
+                                  .n_seq_max = 3,
+                                  .n_queue_max = 1,
+                                  .n_chunk = 11});
     assert_int_equal(bt_mem_live(BT_MEM_REQUEST), live);
 }
 

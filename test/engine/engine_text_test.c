@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* From tokens to text: a fake model that says a set text, a byte-level tokenizer, and what stop texts,
- * cut code points, special tokens and token limits make of it. */
+/* From tokens to text: a fake model that says a set text, a byte-level tokenizer, and what stop
+ * texts, cut code points, special tokens and token limits make of it. */
 #include "support/fakerunner.h"
 #include "support/support.h"
 #include "text/tokenizer.h"
@@ -9,7 +9,8 @@
 
 enum { N_BYTE = 256, ID_EOS = N_BYTE, ID_SPECIAL, ID_HELLO, ID_HE, N_PIECE };
 
-/* GPT-2's printable alphabet: bytes that print stand for themselves, the others for U+0100 and up. */
+/* GPT-2's printable alphabet: bytes that print stand for themselves, the others for U+0100 and up.
+ */
 static size_t spell_byte(int byte, char *out)
 {
     bool prints = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
@@ -58,7 +59,8 @@ static bt_tokenizer *make_tokenizer(void)
     return t;
 }
 
-/* What the model says: a byte a token, "\1" for the special token, "\2" for "Hello", then the end. */
+/* What the model says: a byte a token, "\1" for the special token, "\2" for "Hello", then the end.
+ */
 static int32_t say(void *ctx, const int32_t *ids, int32_t n)
 {
     const char *text = ctx;
@@ -161,7 +163,8 @@ static void stop_texts_end_the_text_before_them(void **state)
     s = scene_of("one\n\nUse", "one\n\nUse", BT_FINISH_STOP, 8); // held back, let out at the end
     with_stop(&s, (const char *[]){"\n\nUser:"}, 1);
     play(&s);
-    s = scene_of("one\n\nUser", "one\n\nUse", BT_FINISH_LENGTH, 8); // also when the limit comes first
+    s = scene_of("one\n\nUser", "one\n\nUse", BT_FINISH_LENGTH,
+                 8); // also when the limit comes first
     with_stop(&s, (const char *[]){"\n\nUser"}, 1);
     s.params.max_tokens = 8;
     play(&s);
@@ -174,7 +177,8 @@ static void stop_texts_end_the_text_before_them(void **state)
     s = scene_of("aaab", "a", BT_FINISH_STOP, 4);
     with_stop(&s, (const char *[]){"aab"}, 1);
     play(&s);
-    s = scene_of("a\xe2\x82", "a", BT_FINISH_STOP, 3); // the replacement of a cut code point, at the end
+    s = scene_of("a\xe2\x82", "a", BT_FINISH_STOP,
+                 3); // the replacement of a cut code point, at the end
     with_stop(&s, (const char *[]){"\xef\xbf\xbd"}, 1);
     play(&s);
 }
@@ -214,7 +218,8 @@ static void stop_texts_that_are_no_text_are_refused(void **state)
     memset(text, 'a', 299);
     text[257] = 0;
     with_stop(&s, (const char *[]){text}, 1);
-    assert_fails(bt_engine_submit(engine, &s.params, &r), BT_INVALID, "stop[0] has at least 257 bytes");
+    assert_fails(bt_engine_submit(engine, &s.params, &r), BT_INVALID,
+                 "stop[0] has at least 257 bytes");
     text[256] = 0;
     assert_ok(bt_engine_submit(engine, &s.params, &r));
     bt_request_free(r);

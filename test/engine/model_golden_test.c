@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The engine, through its public face, says of every golden model what transformers says: logits at all
- * positions and every greedy token, from both file forms (whose rotary orders differ), on every CPU
- * level of this machine, with keys and values in each type. */
+/* The engine, through its public face, says of every golden model what transformers says: logits at
+ * all positions and every greedy token, from both file forms (whose rotary orders differ), on every
+ * CPU level of this machine, with keys and values in each type. */
 #include "base/cpuid.h"
 #include "oracle/compare.h"
 #include "oracle/drive.h"
@@ -37,8 +37,11 @@ static void check_model(const golden *g, const char *path, const char *level)
 {
     char what[128];
     drive d;
-    snprintf(what, sizeof what, "%s (%s) on %s", g->name, strrchr(path, '/'), level ? level : "the best level");
-    generate(g, &(bt_engine_config){.model = path, .cpu_level = level, .n_thread = 1, .n_ctx = N_CTX}, &d);
+    snprintf(what, sizeof what, "%s (%s) on %s", g->name, strrchr(path, '/'),
+             level ? level : "the best level");
+    generate(g,
+             &(bt_engine_config){.model = path, .cpu_level = level, .n_thread = 1, .n_ctx = N_CTX},
+             &d);
     double *got = widen(d.logits, (int64_t)g->n_id * g->n_vocab);
     assert_near(what, got, g->logits, (int64_t)g->n_id * g->n_vocab, 2e-5);
     for (int32_t i = 0; i < g->n_greedy; i++) {
@@ -70,8 +73,8 @@ static void every_golden_model_as_gguf_gives_the_same(void **state)
         golden g;
         const char *path = tiny_path(&dir, "model.gguf");
         if (!golden_has_gguf(golden_names[i])) {
-            assert_fails(bt_model_quantize(golden_dir(golden_names[i]), path, BT_F32, NULL, NULL), BT_UNSUPPORTED,
-                         "layer 0 has no sliding window");
+            assert_fails(bt_model_quantize(golden_dir(golden_names[i]), path, BT_F32, NULL, NULL),
+                         BT_UNSUPPORTED, "layer 0 has no sliding window");
             continue;
         }
         golden_open(&g, golden_names[i]);
@@ -117,7 +120,9 @@ static void log_probabilities_of_generated_tokens_are_those_of_the_oracle(void *
         assert_ok(bt_model_file_open(golden_dir(g.name), BT_USE_COMPUTE, &file));
         oracle *o = oracle_open(file, N_CTX);
         bt_model_file_close(file);
-        generate(&g, &(bt_engine_config){.model = golden_dir(g.name), .n_thread = 1, .n_ctx = N_CTX}, &d);
+        generate(&g,
+                 &(bt_engine_config){.model = golden_dir(g.name), .n_thread = 1, .n_ctx = N_CTX},
+                 &d);
         check_logprobs(&g, &d, o);
         drive_done(&d);
         oracle_free(o);
@@ -125,8 +130,9 @@ static void log_probabilities_of_generated_tokens_are_those_of_the_oracle(void *
     }
 }
 
-/* The oracle rounds keys and values too; what is left is values next to a tie that fall to different
- * sides. Not rounding at all misses the law by 3e-4 to 6e-4 (f16) and 3e-3 to 6e-3 (bf16). */
+/* The oracle rounds keys and values too; what is left is values next to a tie that fall to
+ * different sides. Not rounding at all misses the law by 3e-4 to 6e-4 (f16) and 3e-3 to 6e-3
+ * (bf16). */
 static void check_kv(const char *name, bt_dtype dtype, double bound)
 {
     golden g;
@@ -140,7 +146,8 @@ static void check_kv(const char *name, bt_dtype dtype, double bound)
     double *want = fresh((size_t)n, sizeof *want);
     oracle_round_kv(o, dtype);
     oracle_read(o, g.ids, g.n_id, want);
-    bt_engine_config c = {.model = golden_dir(name), .n_thread = 1, .n_ctx = N_CTX, .kv_dtype = dtype};
+    bt_engine_config c = {
+        .model = golden_dir(name), .n_thread = 1, .n_ctx = N_CTX, .kv_dtype = dtype};
     for (int level = 0; level < BT_CPU_LEVEL_COUNT; level++) {
         if (!(c.cpu_level = level_name(level))) continue;
         generate(&g, &c, &d);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Every weight type, through the engine: the law is the oracle on the dequantised weights.
  *
- * Float weights: only the order of sums differs. Quantised weights: the kernels also round activations
- * to 8 bits a block of 32. An oracle that does so too agrees to the last bits of f32, except where a
- * value next to a half falls to its other side: that one step of 1/127 makes others fall, and the text
- * from there on is off by as much as rounding costs at all. So there are many short texts: the median
- * one must agree as closely as floats do, and none may be off by more than rounding costs. */
+ * Float weights: only the order of sums differs. Quantised weights: the kernels also round
+ * activations to 8 bits a block of 32. An oracle that does so too agrees to the last bits of f32,
+ * except where a value next to a half falls to its other side: that one step of 1/127 makes others
+ * fall, and the text from there on is off by as much as rounding costs at all. So there are many
+ * short texts: the median one must agree as closely as floats do, and none may be off by more than
+ * rounding costs. */
 #include "base/cpuid.h"
 #include "oracle/compare.h"
 #include "oracle/drive.h"
@@ -19,7 +20,8 @@
 
 enum { N_TEXT = 9, N_PROMPT = 4, N_CTX = 16, N_VOCAB = 96, N_LOGIT = N_PROMPT * N_VOCAB };
 
-/* Bounds on the relative RMS of a text's logits. Measured: floats and median 1e-6, rounding 2e-2. */
+/* Bounds on the relative RMS of a text's logits. Measured: floats and median 1e-6, rounding 2e-2.
+ */
 static const double FLOAT_BOUND = 1e-5, MEDIAN_BOUND = 1e-5, ROUNDING_BOUND = 5e-2;
 
 typedef struct fixture {
@@ -64,11 +66,12 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void check_level(const fixture *f, const char *path, const char *level, bt_dtype dtype, const law *l)
+static void check_level(const fixture *f, const char *path, const char *level, bt_dtype dtype,
+                        const law *l)
 {
     double same[N_TEXT], without[N_TEXT];
-    bt_engine *e = drive_open(&(bt_engine_config){.model = path, .cpu_level = level, .n_thread = 1,
-                                                  .n_ctx = N_CTX, .n_seq_max = 1});
+    bt_engine *e = drive_open(&(bt_engine_config){
+        .model = path, .cpu_level = level, .n_thread = 1, .n_ctx = N_CTX, .n_seq_max = 1});
     for (int i = 0; i < N_TEXT; i++) {
         drive d = {.ids = f->ids[i], .n_id = N_PROMPT, .n_more = 1};
         drive_run(e, &d);
@@ -84,9 +87,11 @@ static void check_level(const fixture *f, const char *path, const char *level, b
     qsort(without, N_TEXT, sizeof *without, ascending);
     double middle = same[N_TEXT / 2], most = without[N_TEXT - 1];
     if (getenv("BATON_TEST_SHOW"))
-        print_message("%-5s %-10s rounded alike: median %.2g, worst %.2g; not rounded: worst %.2g\n",
-                      bt_dtype_name(dtype), level, middle, same[N_TEXT - 1], most);
-    if (!(middle <= MEDIAN_BOUND && most <= (bt_dtype_is_quantised(dtype) ? ROUNDING_BOUND : FLOAT_BOUND)))
+        print_message(
+            "%-5s %-10s rounded alike: median %.2g, worst %.2g; not rounded: worst %.2g\n",
+            bt_dtype_name(dtype), level, middle, same[N_TEXT - 1], most);
+    if (!(middle <= MEDIAN_BOUND &&
+          most <= (bt_dtype_is_quantised(dtype) ? ROUNDING_BOUND : FLOAT_BOUND)))
         fail_msg("%s on %s: relative RMS %.3g in the median, %.3g at worst without rounding",
                  bt_dtype_name(dtype), level, middle, most);
 }

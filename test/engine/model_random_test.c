@@ -33,13 +33,14 @@ static void check_tokens(const char *what, const drive *d, oracle *o, double *ro
         double top = -INFINITY;
         for (int32_t j = 0; j < d->n_vocab; j++) top = fmax(top, row[j]);
         if (!(row[d->token[i].id] >= top - 1e-3 * (1 + fabs(top))))
-            fail_msg("%s: token %d is %d, whose logit is %.9g; the best has %.9g", what, i, d->token[i].id,
-                     row[d->token[i].id], top);
+            fail_msg("%s: token %d is %d, whose logit is %.9g; the best has %.9g", what, i,
+                     d->token[i].id, row[d->token[i].id], top);
         oracle_push(o, d->token[i].id, row);
     }
 }
 
-static void check_file(const char *what, const char *path, const drive *ask, bt_engine_config config)
+static void check_file(const char *what, const char *path, const drive *ask,
+                       bt_engine_config config)
 {
     bt_model_file *file = NULL;
     assert_ok(bt_model_file_open(path, BT_USE_COMPUTE, &file));
@@ -73,7 +74,8 @@ static void random_configurations_agree_with_the_oracle_in_both_file_forms(void 
         int32_t ids[N_PROMPT_MAX];
         char what[320];
         tiny_config c = tiny_random(&rng);
-        drive ask = {.ids = ids, .n_id = (int32_t)test_range(&rng, 1, N_PROMPT_MAX), .n_more = N_MORE};
+        drive ask = {
+            .ids = ids, .n_id = (int32_t)test_range(&rng, 1, N_PROMPT_MAX), .n_more = N_MORE};
         for (int32_t j = 0; j < ask.n_id; j++) ids[j] = (int32_t)test_range(&rng, 0, c.n_vocab - 1);
         snprintf(what, sizeof what, "model %d: %s", i, tiny_name(&c));
         tiny_dir_open(&dir);

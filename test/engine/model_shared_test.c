@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Trained models of the shared reference data, from text to tokens: prompt ids, logits after the prompt,
- * 96 greedy ids and the mean negative log likelihood of a text, from GGUF and from Hugging Face. */
+/* Trained models of the shared reference data, from text to tokens: prompt ids, logits after the
+ * prompt, 96 greedy ids and the mean negative log likelihood of a text, from GGUF and from Hugging
+ * Face. */
 #include "base/file.h"
 #include "base/json.h"
 #include "oracle/compare.h"
@@ -26,7 +27,8 @@ static int32_t *ids_of(json_t *list, int32_t *ret_n)
     *ret_n = (int32_t)json_array_size(list);
     assert_true(*ret_n > 0);
     int32_t *ids = fresh((size_t)*ret_n, sizeof *ids);
-    for (int32_t i = 0; i < *ret_n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
+    for (int32_t i = 0; i < *ret_n; i++)
+        ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
     return ids;
 }
 
@@ -35,7 +37,8 @@ static void check_encoding(const bt_engine *e, const char *prompt, const int32_t
     int32_t got[256];
     size_t n = 0;
     assert_non_null(prompt);
-    assert_ok(bt_tokenizer_encode(bt_engine_tokenizer(e), prompt, strlen(prompt), BT_ENCODE_BOS, got, 256, &n));
+    assert_ok(bt_tokenizer_encode(bt_engine_tokenizer(e), prompt, strlen(prompt), BT_ENCODE_BOS,
+                                  got, 256, &n));
     assert_int_equal(n, n_id);
     assert_memory_equal(got, ids, (size_t)n_id * sizeof *ids);
 }
@@ -55,7 +58,8 @@ static void check_case(bt_engine *e, json_t *c, double logit_bound)
         assert_int_equal(json_array_size(list), d.n_vocab);
         double *want = fresh((size_t)d.n_vocab, sizeof *want);
         double *got = widen(d.logits + (int64_t)(n_id - 1) * d.n_vocab, d.n_vocab);
-        for (int32_t i = 0; i < d.n_vocab; i++) want[i] = json_number_value(json_array_get(list, (size_t)i));
+        for (int32_t i = 0; i < d.n_vocab; i++)
+            want[i] = json_number_value(json_array_get(list, (size_t)i));
         assert_near(prompt, got, want, d.n_vocab, logit_bound);
         for (int32_t i = 0; i < n_more; i++)
             if (d.token[i].id != more[i])
@@ -88,7 +92,8 @@ static void check_model(const char *model, const char *folder, double logit_boun
 {
     char path[1200];
     int32_t n;
-    bt_engine *e = drive_open(&(bt_engine_config){.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1});
+    bt_engine *e = drive_open(
+        &(bt_engine_config){.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1});
     snprintf(path, sizeof path, "%s/expected.json", folder);
     json_t *doc = read_json(path), *cases = json_object_get(doc, "cases"), *c;
     size_t i;
@@ -100,7 +105,8 @@ static void check_model(const char *model, const char *folder, double logit_boun
     doc = read_json(path);
     int32_t *ids = ids_of(json_object_get(doc, "ids"), &n);
     double want = json_number_value(json_object_get(doc, "mean_nll")), got = mean_nll(e, ids, n);
-    if (!(fabs(got - want) <= nll_bound)) fail_msg("%s: mean NLL is %.9g, wanted %.9g", model, got, want);
+    if (!(fabs(got - want) <= nll_bound))
+        fail_msg("%s: mean NLL is %.9g, wanted %.9g", model, got, want);
     free(ids);
     json_decref(doc);
     bt_engine_close(e);
@@ -135,7 +141,7 @@ static void llama2xs_as_a_hugging_face_directory_in_bf16(void **state)
     (void)state;
     need_data(model, "models/llama2xs-tok512/hf-bf16");
     need_data(folder, "models/llama2xs-tok512");
-    check_model(model, folder, 0, 1e-2);   // the expectations are of the F32 weights
+    check_model(model, folder, 0, 1e-2); // the expectations are of the F32 weights
 }
 
 int main(void)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gguf: bytes as a whole GGUF model: parse, open for each use, and report; all data is read, so that a
- * range past the file is seen. */
+/* gguf: bytes as a whole GGUF model: parse, open for each use, and report; all data is read, so
+ * that a range past the file is seen. */
 #include "model/modelparts.h"
 #include <stdio.h>
 

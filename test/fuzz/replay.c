@@ -16,7 +16,8 @@ static int run_file(const char *path)
     fseek(f, 0, SEEK_END);
     long len = ftell(f);
     rewind(f);
-    uint8_t *data = malloc(len > 0 ? (size_t)len : 1); // exact size: the sanitizer sees one byte over
+    uint8_t *data =
+        malloc(len > 0 ? (size_t)len : 1); // exact size: the sanitizer sees one byte over
     size_t n = data ? fread(data, 1, (size_t)len, f) : 0;
     fclose(f);
     LLVMFuzzerTestOneInput(data, n);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Building, ordering, planning and running graphs, on operators made for the test (add, scale) whose
- * results are exact, and on built-in ones for the shape errors. */
+/* Building, ordering, planning and running graphs, on operators made for the test (add, scale)
+ * whose results are exact, and on built-in ones for the shape errors. */
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -35,11 +35,12 @@ static bt_status axpy_infer(const void *param, const bt_desc *in, bt_desc *ret_o
     return BT_OK;
 }
 
-static bt_status axpy_setup(const bt_op_env *env, const void *param, const bt_desc *in, const bt_desc *out,
-                            bt_op_setup *ret_setup)
+static bt_status axpy_setup(const bt_op_env *env, const void *param, const bt_desc *in,
+                            const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)env, (void)param, (void)in;
-    *ret_setup = (bt_op_setup){.fn = {axpy_kernel}, .grain = {3}, .n_launch = 1, .work_bytes = out->dim[0]};
+    *ret_setup =
+        (bt_op_setup){.fn = {axpy_kernel}, .grain = {3}, .n_launch = 1, .work_bytes = out->dim[0]};
     return BT_OK;
 }
 
@@ -56,13 +57,15 @@ static const bt_op axpy = {.name = "axpy",
 static void axpy_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     bt_op_launch_begin(node, &axpy, 0, bt_desc_count(node->out), ret_launch);
-    *bt_op_args(ret_launch, axpy_args) = (axpy_args){.a = node->in_ptr[0],
-                                                     .b = node->in_ptr[1],
-                                                     .out = node->out_ptr,
-                                                     .factor = ((const axpy_param *)node->param)->factor};
+    *bt_op_args(ret_launch, axpy_args) =
+        (axpy_args){.a = node->in_ptr[0],
+                    .b = node->in_ptr[1],
+                    .out = node->out_ptr,
+                    .factor = ((const axpy_param *)node->param)->factor};
 }
 
-static bt_status add_axpy(bt_graph *g, const char *name, float factor, bt_value a, bt_value b, bt_value out)
+static bt_status add_axpy(bt_graph *g, const char *name, float factor, bt_value a, bt_value b,
+                          bt_value out)
 {
     return bt_graph_node(g, name, &axpy, &(axpy_param){factor}, (bt_value[]){a, b}, 2, out);
 }
@@ -72,7 +75,7 @@ static bt_status add_axpy(bt_graph *g, const char *name, float factor, bt_value 
 enum { N_NODE = 40, N_IN = 3, LEN_MAX = 37 };
 
 typedef struct recipe {
-    int a[N_NODE], b[N_NODE];   // 0..N_IN-1: inputs; N_IN + n: node n
+    int a[N_NODE], b[N_NODE]; // 0..N_IN-1: inputs; N_IN + n: node n
     float factor[N_NODE];
     bool is_output[N_NODE];
 } recipe;
@@ -122,7 +125,8 @@ static void shuffle(test_rng *rng, int *perm)
     }
 }
 
-static void by_definition(const recipe *r, float in[N_IN][LEN_MAX], int len, float out[N_NODE][LEN_MAX])
+static void by_definition(const recipe *r, float in[N_IN][LEN_MAX], int len,
+                          float out[N_NODE][LEN_MAX])
 {
     for (int n = 0; n < N_NODE; n++) {
         const float *a = r->a[n] < N_IN ? in[r->a[n]] : out[r->a[n] - N_IN];
@@ -154,10 +158,12 @@ static void close_rig(rig *k)
     bt_device_close(k->device);
 }
 
-static void check_outputs(const recipe *r, const bt_plan *plan, float want[N_NODE][LEN_MAX], int len)
+static void check_outputs(const recipe *r, const bt_plan *plan, float want[N_NODE][LEN_MAX],
+                          int len)
 {
     for (int n = 0, k = 0; n < N_NODE; n++)
-        if (r->is_output[n]) assert_memory_equal(bt_plan_output(plan, k++), want[n], (size_t)len * sizeof(float));
+        if (r->is_output[n])
+            assert_memory_equal(bt_plan_output(plan, k++), want[n], (size_t)len * sizeof(float));
 }
 
 static void random_graphs_in_any_order_give_what_they_say(void **state)
@@ -193,7 +199,7 @@ static void random_graphs_in_any_order_give_what_they_say(void **state)
             by_definition(&r, in, len, want);
             check_outputs(&r, plan, want, len);
         }
-        assert_int_equal(bt_mem_n_alloc(), n_alloc);   // planning a new shape allocates nothing
+        assert_int_equal(bt_mem_n_alloc(), n_alloc); // planning a new shape allocates nothing
         bt_plan_cache_free(cache);
         bt_graph_unref(g);
         bt_device_free(k.device, k.arena);
@@ -216,12 +222,12 @@ static void a_shape_seen_before_is_a_hit(void **state)
     bt_plan *plan;
     for (int i = 0; i < N_IN; i++) desc[i] = bt_desc_1d(BT_F32, 9);
     assert_ok(bt_plan_cache_new(g, &k.env, desc, 2, &cache));
-    bt_graph_unref(g);   // the cache keeps it
+    bt_graph_unref(g); // the cache keeps it
     for (int i = 0; i < 5; i++) assert_ok(bt_plan_cache_get(cache, desc, &plan));
     bt_plan_counters c = bt_plan_cache_counters(cache);
     assert_int_equal(c.n_built, 1);
     assert_int_equal(c.n_hit, 4);
-    desc[0].dim[0] = 8;   // now the inputs disagree
+    desc[0].dim[0] = 8; // now the inputs disagree
     assert_fails(bt_plan_cache_get(cache, desc, &plan), BT_INVALID, "axpy: shapes differ");
     for (int i = 0; i < N_IN; i++) desc[i] = bt_desc_1d(BT_F32, 10);
     assert_fails(bt_plan_cache_get(cache, desc, &plan), BT_INVALID, "more memory than was planned");
@@ -243,10 +249,13 @@ static void faults_in_a_graph_name_the_nodes(void **state)
     assert_fails(bt_graph_output(g, x), BT_INVALID, "'x' is not computed");
     assert_ok(add_axpy(g, "first", 1, x, b, a));
     assert_ok(add_axpy(g, "second", 1, a, x, b));
-    assert_fails(add_axpy(g, "third", 1, x, x, a), BT_INVALID, "value 'a' is already defined by node 'first'");
-    assert_fails(add_axpy(g, "third", 1, x, 99, c), BT_INVALID, "node 'third': input 1 is value 99");
+    assert_fails(add_axpy(g, "third", 1, x, x, a), BT_INVALID,
+                 "value 'a' is already defined by node 'first'");
+    assert_fails(add_axpy(g, "third", 1, x, 99, c), BT_INVALID,
+                 "node 'third': input 1 is value 99");
     assert_fails(add_axpy(g, "third", 1, x, x, x), BT_INVALID, "no value that a node may define");
-    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1}, &x, 1, c), BT_INVALID, "takes 2 to 2 inputs, not 1");
+    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1}, &x, 1, c), BT_INVALID,
+                 "takes 2 to 2 inputs, not 1");
     assert_ok(bt_graph_output(g, b));
     assert_fails(bt_graph_freeze(g), BT_INVALID, "are on a cycle");
     assert_ok(bt_graph_output(g, c));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Law 1: the same bits of logits and log probabilities whatever the threads, the cutting of the prompt,
- * the company in the batch, the page length and placement, the size of a step; for float and quantised
- * weights. The undisturbed run is one thread, one request, the whole prompt in one step. Every setting is
- * tried on this machine's best CPU level, the worst one on all of them. Nothing here knows what is
- * right, only what is the same. */
+/* Law 1: the same bits of logits and log probabilities whatever the threads, the cutting of the
+ * prompt, the company in the batch, the page length and placement, the size of a step; for float
+ * and quantised weights. The undisturbed run is one thread, one request, the whole prompt in one
+ * step. Every setting is tried on this machine's best CPU level, the worst one on all of them.
+ * Nothing here knows what is right, only what is the same. */
 #include "base/cpuid.h"
 #include "oracle/drive.h"
 #include "oracle/golden.h"
@@ -18,8 +18,8 @@ enum { N_PROMPT = 75, N_MORE = 10, N_CTX = 96, N_COMPANY = 15, N_COMPANY_PROMPT 
 typedef struct setting {
     const char *name;
     int32_t n_thread, n_chunk, page_len, n_tok_step_max;
-    bool company;    // fifteen other requests around it
-    bool churn;      // requests before it have come and gone, some cancelled midway
+    bool company; // fifteen other requests around it
+    bool churn;   // requests before it have come and gone, some cancelled midway
 } setting;
 
 static const setting undisturbed = {"undisturbed", 1, 128, 32, 128, false, false};
@@ -40,7 +40,8 @@ static const setting settings[] = {
     {"in company, after others, chunks of 64, steps of 500", 3, 64, 16, 500, true, true},
 };
 
-/* What differs most from the undisturbed run: enough for the levels and types that are not swept. */
+/* What differs most from the undisturbed run: enough for the levels and types that are not swept.
+ */
 static const setting worst = {"in company, after others, chunks of 5", 2, 5, 16, 48, true, true};
 
 typedef struct subject {
@@ -69,10 +70,14 @@ static bt_engine *open_with(const subject *s, const setting *set)
 static void make_crowd(const subject *s, test_rng *rng, int32_t (*ids)[N_PROMPT], drive *crowd)
 {
     for (int i = 0; i < N_COMPANY; i++) {
-        crowd[i] = (drive){.ids = ids[i], .n_id = (int32_t)test_range(rng, 1, N_COMPANY_PROMPT),
-                           .n_more = (int32_t)test_range(rng, 1, 14), .seed = test_u64(rng),
-                           .temperature = i % 2 ? 0.9f : 0, .no_logits = i % 3 != 0};
-        for (int32_t j = 0; j < crowd[i].n_id; j++) ids[i][j] = (int32_t)test_range(rng, 0, s->n_vocab - 1);
+        crowd[i] = (drive){.ids = ids[i],
+                           .n_id = (int32_t)test_range(rng, 1, N_COMPANY_PROMPT),
+                           .n_more = (int32_t)test_range(rng, 1, 14),
+                           .seed = test_u64(rng),
+                           .temperature = i % 2 ? 0.9f : 0,
+                           .no_logits = i % 3 != 0};
+        for (int32_t j = 0; j < crowd[i].n_id; j++)
+            ids[i][j] = (int32_t)test_range(rng, 0, s->n_vocab - 1);
     }
 }
 
@@ -126,7 +131,8 @@ static void compare(const subject *s, const setting *set, int n_set)
     assert_int_equal(want.n_out, N_MORE);
     for (int i = 0; i < n_set; i++) {
         char what[256];
-        snprintf(what, sizeof what, "%.100s on %s, %s", strrchr(s->path, '/') + 1, s->level, set[i].name);
+        snprintf(what, sizeof what, "%.100s on %s, %s", strrchr(s->path, '/') + 1, s->level,
+                 set[i].name);
         run_under(s, &set[i], &got);
         assert_same_bits(what, &got, &want);
         drive_done(&got);
@@ -170,7 +176,8 @@ static void a_request_gets_the_same_bits_under_every_setting(void **state)
 static void every_family_and_cache_type_keeps_its_bits_in_the_worst_company(void **state)
 {
     (void)state;
-    static const char *const names[] = {"llama", "llama-tied", "mistral-window", "qwen2", "llama-head-dim"};
+    static const char *const names[] = {"llama", "llama-tied", "mistral-window", "qwen2",
+                                        "llama-head-dim"};
     static const bt_dtype kv[] = {BT_F32, BT_F16, BT_BF16};
     for (int level = 0; level < BT_CPU_LEVEL_COUNT; level++) {
         for (size_t i = 0; is_best(level) && i < sizeof names / sizeof *names; i++) {
@@ -199,8 +206,9 @@ static void every_weight_type_keeps_its_bits_in_the_worst_company(void **state)
         const char *path = tiny_path(&dir, name);
         assert_ok(bt_model_quantize(dir.path, path, types[i], NULL, NULL));
         for (int level = 0; level < BT_CPU_LEVEL_COUNT; level++) {
-            bool wanted = is_best(level) || types[i] == BT_Q4_K ||
-                          (level > BT_CPU_LEVEL_REF && (types[i] == BT_Q8_0 || types[i] == BT_BF16));
+            bool wanted =
+                is_best(level) || types[i] == BT_Q4_K ||
+                (level > BT_CPU_LEVEL_REF && (types[i] == BT_Q8_0 || types[i] == BT_BF16));
             if (!level_name(level) || !wanted) continue;
             subject s = subject_of(path, level_name(level), c.n_vocab);
             compare(&s, &worst, 1);
@@ -209,8 +217,8 @@ static void every_weight_type_keeps_its_bits_in_the_worst_company(void **state)
     tiny_dir_close(&dir);
 }
 
-/* Reading a text and having written it are the same: the log probability of generated token k is, bit
- * for bit, that of the first token generated after a prompt of all before it. */
+/* Reading a text and having written it are the same: the log probability of generated token k is,
+ * bit for bit, that of the first token generated after a prompt of all before it. */
 static void a_decoded_token_has_the_bits_of_a_prefilled_one(void **state)
 {
     (void)state;

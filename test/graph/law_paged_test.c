@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Law 3, paged = contiguous, preempted and resumed = undisturbed, batched = alone; and law 5, a step
- * allocates nothing. The pool is made so small that the scheduler must take pages back from running
- * requests and read them again later. */
+/* Law 3, paged = contiguous, preempted and resumed = undisturbed, batched = alone; and law 5, a
+ * step allocates nothing. The pool is made so small that the scheduler must take pages back from
+ * running requests and read them again later. */
 #include "base/alloc.h"
 #include "oracle/compare.h"
 #include "oracle/drive.h"
@@ -23,9 +23,14 @@ static void crowd_init(crowd *c, bool no_logits)
 {
     test_rng rng = {31};
     for (int i = 0; i < N_REQUEST; i++) {
-        c->d[i] = (drive){.ids = c->ids[i], .n_id = (int32_t)test_range(&rng, 2, N_PROMPT_MAX), .n_more = N_MORE,
-                          .temperature = i % 2 ? 1 : 0, .seed = (uint64_t)i, .no_logits = no_logits};
-        for (int j = 0; j < c->d[i].n_id; j++) c->ids[i][j] = (int32_t)test_range(&rng, 0, N_VOCAB - 1);
+        c->d[i] = (drive){.ids = c->ids[i],
+                          .n_id = (int32_t)test_range(&rng, 2, N_PROMPT_MAX),
+                          .n_more = N_MORE,
+                          .temperature = i % 2 ? 1 : 0,
+                          .seed = (uint64_t)i,
+                          .no_logits = no_logits};
+        for (int j = 0; j < c->d[i].n_id; j++)
+            c->ids[i][j] = (int32_t)test_range(&rng, 0, N_VOCAB - 1);
     }
 }
 
@@ -36,7 +41,10 @@ static void crowd_done(crowd *c)
 
 static bt_engine_config config_of(const char *name)
 {
-    return (bt_engine_config){.model = golden_dir(name), .n_thread = 1, .n_ctx = N_CTX, .page_len = 16,
+    return (bt_engine_config){.model = golden_dir(name),
+                              .n_thread = 1,
+                              .n_ctx = N_CTX,
+                              .page_len = 16,
                               .n_seq_max = N_REQUEST};
 }
 
@@ -64,7 +72,7 @@ static void check_preempted(const char *name, bt_engine_config config)
     for (int i = 0; i < N_REQUEST; i++) drive_submit(e, &together.d[i]);
     drive_finish(e, together.d, N_REQUEST);
     bt_engine_get_stats(e, &stats);
-    assert_true(stats.n_preempted > 0);   // else this shows nothing
+    assert_true(stats.n_preempted > 0); // else this shows nothing
     for (int i = 0; i < N_REQUEST; i++) {
         char what[64];
         snprintf(what, sizeof what, "%s, request %d", name, i);
@@ -83,10 +91,10 @@ static void preempted_and_resumed_is_undisturbed(void **state)
     static const char *const names[] = {"llama", "mistral-window", "qwen3"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         bt_engine_config config = config_of(names[i]);
-        config.n_kv_token = 128;   // eight pages; each request comes to need two to four
+        config.n_kv_token = 128; // eight pages; each request comes to need two to four
         check_preempted(names[i], config);
         config = config_of(names[i]);
-        config.n_kv_token = 64;    // the least: room for one full request
+        config.n_kv_token = 64; // the least: room for one full request
         config.n_chunk = 5;
         config.n_thread = 2;
         check_preempted(names[i], config);
@@ -122,7 +130,8 @@ static void paged_and_preempted_is_what_the_contiguous_oracle_says(void **state)
     oracle_free(o);
 }
 
-/* Count over every step there is, the first included: prompts, mixed batches, preemption, the end. */
+/* Count over every step there is, the first included: prompts, mixed batches, preemption, the end.
+ */
 static void check_steps(const char *name, int64_t n_kv_token, bool no_logits)
 {
     crowd c;
@@ -149,7 +158,7 @@ static void a_step_allocates_nothing(void **state)
 {
     (void)state;
     for (int i = 0; golden_names[i]; i++) check_steps(golden_names[i], 0, i % 2);
-    check_steps("llama", 96, false);   // with preemption
+    check_steps("llama", 96, false); // with preemption
 }
 
 int main(void)

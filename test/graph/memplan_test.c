@@ -50,7 +50,8 @@ static void a_chain_needs_two_buffers(void **state)
     (void)state;
     bt_memplan_block block[10];
     int32_t scratch[11];
-    for (int32_t i = 0; i < 10; i++) block[i] = (bt_memplan_block){.bytes = 640, .first = i, .last = i + 1};
+    for (int32_t i = 0; i < 10; i++)
+        block[i] = (bt_memplan_block){.bytes = 640, .first = i, .last = i + 1};
     assert_int_equal(bt_memplan(block, 10, scratch), 1280);
 }
 

@@ -18,7 +18,7 @@ static pool_data pool_new(bt_dtype dtype, int32_t page_len, int32_t n_kv, int32_
     size_t size = (size_t)(N_PAGE * n_kv * d_head * page_len) * (dtype == BT_F32 ? 4 : 2);
     p.k = guarded_new(size);
     p.v = guarded_new(size);
-    memset(p.k.data, 0xFF, size);    // NaN in every type
+    memset(p.k.data, 0xFF, size); // NaN in every type
     memset(p.v.data, 0xFF, size);
     p.pool.k = p.k.data;
     p.pool.v = p.v.data;
@@ -34,14 +34,15 @@ static void pool_free(pool_data *p)
 /* ---- rope_kv ---- */
 
 /* Two pools: equal bits where nothing was stored, else within one step of the type (and `size`). */
-static void check_pool(const char *what, const pool_data *got, const pool_data *want, const guarded *g,
-                       const guarded *w)
+static void check_pool(const char *what, const pool_data *got, const pool_data *want,
+                       const guarded *g, const guarded *w)
 {
     bool wide = got->pool.dtype == BT_F32;
     double step = wide ? 0x1p-23 : got->pool.dtype == BT_F16 ? 0x1p-10 : 0x1p-7;
     check_front(g, what);
     for (int64_t i = 0; i < (int64_t)(g->size / (wide ? 4 : 2)); i++) {
-        double x = bt_kv_get(g->data, got->pool.dtype, i), y = bt_kv_get(w->data, want->pool.dtype, i);
+        double x = bt_kv_get(g->data, got->pool.dtype, i),
+               y = bt_kv_get(w->data, want->pool.dtype, i);
         check_close(what, i, (float)x, y, step * fabs(y) + 4e-6);
     }
 }
@@ -51,15 +52,16 @@ static void case_rope_kv(bt_slot slot)
     static const int heads[][2] = {{8, 4},   {64, 32}, {80, 40}, {128, 64},
                                    {34, 17}, {34, 10}, {64, 16}, {2, 1}};
     for (int i = 0; i < 48; i++) {
-        int d = heads[i % 8][0], n_pair = heads[i % 8][1], n_head = 5, n_kv = 2, n_tok = 7, norm = i / 8 % 2;
+        int d = heads[i % 8][0], n_pair = heads[i % 8][1], n_head = 5, n_kv = 2, n_tok = 7,
+            norm = i / 8 % 2;
         bt_dtype dtype = (bt_dtype)(BT_F32 + i % 3);
         test_rng rng = {now.seed = (uint64_t)i};
-        snprintf(now.shape, sizeof now.shape, "d_head %d n_pair %d norm %d interleaved %d %s", d, n_pair,
-                 norm, i / 16 % 2, bt_dtype_name(dtype));
+        snprintf(now.shape, sizeof now.shape, "d_head %d n_pair %d norm %d interleaved %d %s", d,
+                 n_pair, norm, i / 16 % 2, bt_dtype_name(dtype));
         guarded qkv = guarded_new((size_t)(n_tok * (n_head + 2 * n_kv) * d) * 4),
                 q = guarded_new((size_t)(n_tok * n_head * d) * 4);
-        guarded angles = guarded_new((size_t)(n_tok * n_pair * 2) * 4), q_norm = guarded_new((size_t)d * 4),
-                k_norm = guarded_new((size_t)d * 4);
+        guarded angles = guarded_new((size_t)(n_tok * n_pair * 2) * 4),
+                q_norm = guarded_new((size_t)d * 4), k_norm = guarded_new((size_t)d * 4);
         fill_normal(&rng, (float *)qkv.data, (int64_t)(qkv.size / 4), 1);
         for (int j = 0; j < n_tok * n_pair; j++) {
             double angle = test_uniform(&rng) * 6;
@@ -75,12 +77,21 @@ static void case_rope_kv(bt_slot slot)
             slots[j] = (j * 5 % N_PAGE) * page_len + test_range(&rng, 0, page_len - 1);
         pool_data want = pool_new(dtype, page_len, n_kv, d);
         float *want_q = malloc(q.size);
-        FOR_VERSIONS(slot, fn) {
-            pool_data got = pool_new(dtype, page_len, n_kv, d), pieces = pool_new(dtype, page_len, n_kv, d);
-            bt_rope_kv_args args = {.qkv = (float *)qkv.data, .angles = (float *)angles.data, .slot = slots,
-                .q_norm = norm ? (float *)q_norm.data : NULL, .k_norm = norm ? (float *)k_norm.data : NULL,
-                .q = (float *)q.data, .pool = got.pool, .n_head = n_head, .n_pair = n_pair, .norm_eps = 1e-6f,
-                .interleaved = i / 16 % 2};
+        FOR_VERSIONS(slot, fn)
+        {
+            pool_data got = pool_new(dtype, page_len, n_kv, d),
+                      pieces = pool_new(dtype, page_len, n_kv, d);
+            bt_rope_kv_args args = {.qkv = (float *)qkv.data,
+                                    .angles = (float *)angles.data,
+                                    .slot = slots,
+                                    .q_norm = norm ? (float *)q_norm.data : NULL,
+                                    .k_norm = norm ? (float *)k_norm.data : NULL,
+                                    .q = (float *)q.data,
+                                    .pool = got.pool,
+                                    .n_head = n_head,
+                                    .n_pair = n_pair,
+                                    .norm_eps = 1e-6f,
+                                    .interleaved = i / 16 % 2};
             memset(q.data, SENTINEL, q.size);
             fn(&args, 0, n_tok);
             if (level_ == BT_CPU_LEVEL_REF) {
@@ -130,7 +141,8 @@ static void rope_kv_turns_as_described(void **state)
                                 .n_head = 1,
                                 .n_pair = 2,
                                 .interleaved = interleaved};
-        FOR_VERSIONS(BT_SLOT_rope_kv, fn) {
+        FOR_VERSIONS(BT_SLOT_rope_kv, fn)
+        {
             fn(&args, 0, 1);
             for (int i = 0; i < 6; i++) {
                 assert_true(q[i] == want[interleaved][i]);
@@ -149,14 +161,14 @@ typedef struct attn_data {
     guarded q, out;
     int32_t pos[64], seq[64], table[4 * PAGES_A_SEQ];
     bt_attn_args args;
-    double v_size;           // largest |v| written
+    double v_size; // largest |v| written
 } attn_data;
 
 static void write_position(test_rng *rng, attn_data *a, int seq, int64_t position)
 {
     const bt_kv_pool *pool = &a->p.pool;
-    int64_t slot =
-        a->table[seq * PAGES_A_SEQ + position / pool->page_len] * pool->page_len + position % pool->page_len;
+    int64_t slot = a->table[seq * PAGES_A_SEQ + position / pool->page_len] * pool->page_len +
+                   position % pool->page_len;
     for (int kv = 0; kv < pool->n_kv; kv++)
         for (int i = 0; i < pool->d_head; i++) {
             double v = test_normal(rng);
@@ -191,7 +203,7 @@ static attn_data attn_new(test_rng *rng, bt_dtype dtype, int32_t page_len, int n
             a.seq[n_tok] = seq;
         }
     }
-    a.pos[n_tok] = -1;       // sees nothing
+    a.pos[n_tok] = -1; // sees nothing
     a.seq[n_tok++] = 2;
     a.q = guarded_new((size_t)(n_tok * n_head * d_head) * 4);
     a.out = guarded_new(a.q.size);
@@ -218,7 +230,8 @@ static void check_attn_version(test_rng *rng, attn_data *a, bt_range_fn fn, cons
 {
     int64_t n_item = bt_div_up(a->args.n_tok, BT_ATTN_GROUP) * a->p.pool.n_kv,
             width = a->args.n_head * a->p.pool.d_head;
-    float *out = (float *)a->out.data, *first = malloc(a->out.size), *alone = malloc((size_t)width * 4);
+    float *out = (float *)a->out.data, *first = malloc(a->out.size),
+          *alone = malloc((size_t)width * 4);
     memset(out, SENTINEL, a->out.size);
     fn(&a->args, 0, n_item);
     check_front(&a->out, "out");
@@ -230,7 +243,7 @@ static void check_attn_version(test_rng *rng, attn_data *a, bt_range_fn fn, cons
     memset(out, SENTINEL, a->out.size);
     run_pieces(rng, fn, &a->args, n_item);
     check_bits("in pieces", out, first, a->out.size);
-    for (int64_t t = 0; t < a->args.n_tok; t++) {    // each token alone: other tiles, the same bits
+    for (int64_t t = 0; t < a->args.n_tok; t++) { // each token alone: other tiles, the same bits
         bt_attn_args one = a->args;
         one.q += t * width;
         one.out = alone;
@@ -253,19 +266,21 @@ static void case_attn(bt_slot slot)
         int n_group = groups[i % 7], d_head = widths[(i * 3 + i / 7) % 7];
         int32_t page_len = 16 << i / 3 % 3, window = windows[i % 5];
         test_rng rng = {now.seed = (uint64_t)i};
-        snprintf(now.shape, sizeof now.shape, "%s page %d group %d d_head %d window %d", bt_dtype_name(dtype),
-                 page_len, n_group, d_head, window);
+        snprintf(now.shape, sizeof now.shape, "%s page %d group %d d_head %d window %d",
+                 bt_dtype_name(dtype), page_len, n_group, d_head, window);
         attn_data a = attn_new(&rng, dtype, page_len, n_group, d_head, window);
         attn_point(&a);
         float *want = malloc(a.out.size);
-        if (i % 4 == 3) {    // poison what some rows see: a query, and a key and a value in mid-sequence
+        if (i % 4 ==
+            3) { // poison what some rows see: a query, and a key and a value in mid-sequence
             const bt_kv_pool *pool = &a.p.pool;
             int64_t p = a.pos[10], at_slot = a.table[p / page_len] * page_len + p % page_len;
             ((float *)a.q.data)[5] = INFINITY;
             bt_kv_put(pool->k, dtype, bt_k_at(pool, at_slot, 0), NAN);
             bt_kv_put(pool->v, dtype, bt_v_at(pool, at_slot, 1), INFINITY);
         }
-        FOR_VERSIONS(slot, fn) {
+        FOR_VERSIONS(slot, fn)
+        {
             if (level_ == BT_CPU_LEVEL_REF) {
                 fn(&a.args, 0, bt_div_up(a.args.n_tok, BT_ATTN_GROUP) * a.p.pool.n_kv);
                 memcpy(want, a.out.data, a.out.size);
@@ -279,7 +294,8 @@ static void case_attn(bt_slot slot)
     }
 }
 
-/* The reference by hand: equal scores average the values; one large score takes all; a window of 1. */
+/* The reference by hand: equal scores average the values; one large score takes all; a window of 1.
+ */
 static void attn_averages_what_it_sees(void **state)
 {
     (void)state;
@@ -307,7 +323,8 @@ static void attn_averages_what_it_sees(void **state)
                              .n_head = 1,
                              .window = shape == 2 ? 1 : 0,
                              .scale = 1};
-        FOR_VERSIONS(BT_SLOT_attn, fn) {
+        FOR_VERSIONS(BT_SLOT_attn, fn)
+        {
             fn(&args, 0, 1);
             assert_true(fabsf(out[0] - want) < 1e-5f && fabsf(out[1] - want) < 1e-5f);
         }
@@ -324,24 +341,25 @@ static void bench_attn(bt_slot slot)
     bt_kv_pool pool = {aligned_alloc(64, size), aligned_alloc(64, size), BT_F16, 64, KV, D};
     memset(pool.k, 0x11, size);
     memset(pool.v, 0x11, size);
-    float *q = calloc((size_t)TOK * KV * GROUP * D, 4), *out = calloc((size_t)TOK * KV * GROUP * D, 4);
+    float *q = calloc((size_t)TOK * KV * GROUP * D, 4),
+          *out = calloc((size_t)TOK * KV * GROUP * D, 4);
     FOR_VERSIONS(slot, fn)
-        for (int n_tok = 1; n_tok <= TOK && level_ != BT_CPU_LEVEL_REF; n_tok += TOK - 1) {
-            for (int i = 0; i < n_tok; i++) pos[i] = LEN - n_tok + i;
-            bt_attn_args args = {.q = q,
-                                 .out = out,
-                                 .pos = pos,
-                                 .seq = seq,
-                                 .table = table,
-                                 .pool = pool,
-                                 .n_tok = n_tok,
-                                 .n_page_max = LEN / 64,
-                                 .n_head = KV * GROUP,
-                                 .scale = 0.125f};
-            snprintf(now.shape, sizeof now.shape, "%d tokens at %d, f16, 32/8 heads", n_tok, LEN);
-            bench_print(fn, &args, bt_div_up(n_tok, 16) * KV, 2.0 * (double)size,
-                        4.0 * n_tok * LEN * KV * GROUP * D, 'f');
-        }
+    for (int n_tok = 1; n_tok <= TOK && level_ != BT_CPU_LEVEL_REF; n_tok += TOK - 1) {
+        for (int i = 0; i < n_tok; i++) pos[i] = LEN - n_tok + i;
+        bt_attn_args args = {.q = q,
+                             .out = out,
+                             .pos = pos,
+                             .seq = seq,
+                             .table = table,
+                             .pool = pool,
+                             .n_tok = n_tok,
+                             .n_page_max = LEN / 64,
+                             .n_head = KV * GROUP,
+                             .scale = 0.125f};
+        snprintf(now.shape, sizeof now.shape, "%d tokens at %d, f16, 32/8 heads", n_tok, LEN);
+        bench_print(fn, &args, bt_div_up(n_tok, 16) * KV, 2.0 * (double)size,
+                    4.0 * n_tok * LEN * KV * GROUP * D, 'f');
+    }
     free(pool.k);
     free(pool.v);
     free(q);

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cases_gemm: pack and the matrix products. The reference kernel is compared with a plain product of
- * bt_dequant_row's weights (so packing is proved against the row format), the others with it. */
+/* cases_gemm: pack and the matrix products. The reference kernel is compared with a plain product
+ * of bt_dequant_row's weights (so packing is proved against the row format), the others with it. */
 #pragma once
 #include "kernel/check.h"
 
 typedef enum gemm_fill {
     FILL_NORMAL,
-    FILL_EXTREME,    // largest codes and activations: integer sums at their limits
-    FILL_POISON      // NaN and infinities among the activations
+    FILL_EXTREME, // largest codes and activations: integer sums at their limits
+    FILL_POISON   // NaN and infinities among the activations
 } gemm_fill;
 
 typedef struct gemm_data {
     bt_dtype dtype;
     int64_t n_m, n_row, n_col, n_block, a_stride, out_stride, n_panel;
     guarded rows, panels, a, q, scale, sum, bias, residual, out;
-    double *weights;         // [n_row, n_col], from bt_dequant_row
-    double *size;            // [n_m, n_row]: sum of |a * w|
+    double *weights; // [n_row, n_col], from bt_dequant_row
+    double *size;    // [n_m, n_row]: sum of |a * w|
 } gemm_data;
 
 static uint16_t random_half(test_rng *rng, double lo, double hi)
@@ -40,7 +40,8 @@ static void random_block(test_rng *rng, bt_dtype dtype, uint8_t *block)
                                        : test_range(rng, 0, top));
     }
     for (int i = 0; i < 16; i++)
-        c.scale[i] = (int8_t)(dtype == BT_Q6_K ? test_range(rng, -128, 127) : test_range(rng, 0, 63));
+        c.scale[i] =
+            (int8_t)(dtype == BT_Q6_K ? test_range(rng, -128, 127) : test_range(rng, 0, 63));
     for (int i = 0; i < 8; i++) c.min[i] = (uint8_t)test_range(rng, 0, 63);
     bt_block_close(dtype, &c, block);
 }
@@ -134,15 +135,19 @@ static bt_gemm_args gemm_args(const gemm_data *g, int extras)
         .bias = extras & 1 ? (float *)g->bias.data : NULL,
         .residual = extras & 2 ? (float *)g->residual.data : NULL,
         .out = (float *)g->out.data,
-        .n_m = g->n_m, .n_row = g->n_row, .n_col = g->n_col,
-        .a_stride = g->a_stride, .out_stride = g->out_stride,
+        .n_m = g->n_m,
+        .n_row = g->n_row,
+        .n_col = g->n_col,
+        .a_stride = g->a_stride,
+        .out_stride = g->out_stride,
     };
 }
 
 /* The plain product with dequantised weights, bias and residual; fills g->size. */
 static double plain_output(gemm_data *g, int extras, int64_t m, int64_t n, double *ret_act_bound)
 {
-    const float *a = (const float *)g->a.data + m * g->a_stride, *scale = (const float *)g->scale.data;
+    const float *a = (const float *)g->a.data + m * g->a_stride,
+                *scale = (const float *)g->scale.data;
     const int8_t *q = (const int8_t *)g->q.data;
     double sum = 0, size = 0, bound = 0, exact = 0;
     for (int64_t k = 0; k < g->n_col; k++) {
@@ -181,7 +186,8 @@ static void check_gaps(const gemm_data *g)
 }
 
 /* Output bits of row m alone: the same arguments cut down to one row. */
-static void run_row_alone(bt_range_fn fn, const bt_gemm_args *all, const gemm_data *g, int64_t m, float *out)
+static void run_row_alone(bt_range_fn fn, const bt_gemm_args *all, const gemm_data *g, int64_t m,
+                          float *out)
 {
     bt_gemm_args one = *all;
     one.n_m = 1;
@@ -194,10 +200,12 @@ static void run_row_alone(bt_range_fn fn, const bt_gemm_args *all, const gemm_da
     fn(&one, 0, g->n_panel);
 }
 
-static void check_gemm_version(test_rng *rng, gemm_data *g, int extras, bt_range_fn fn, const double *want)
+static void check_gemm_version(test_rng *rng, gemm_data *g, int extras, bt_range_fn fn,
+                               const double *want)
 {
     bt_gemm_args args = gemm_args(g, extras);
-    float *out = (float *)g->out.data, *alone = malloc((size_t)g->n_row * 4), *first = malloc(g->out.size);
+    float *out = (float *)g->out.data, *alone = malloc((size_t)g->n_row * 4),
+          *first = malloc(g->out.size);
     memset(g->out.data, SENTINEL, g->out.size);
     run_empty(fn, &args);
     fn(&args, 0, g->n_panel);
@@ -208,14 +216,15 @@ static void check_gemm_version(test_rng *rng, gemm_data *g, int extras, bt_range
                         gemm_limit(g, m, n));
     memcpy(first, out, g->out.size);
     memset(g->out.data, SENTINEL, g->out.size);
-    if (extras == 3) {                              // in place: residual and out are one array
+    if (extras == 3) { // in place: residual and out are one array
         memcpy(out, g->residual.data, g->out.size);
         args.residual = out;
     }
     run_pieces(rng, fn, &args, g->n_panel);
     args.residual = gemm_args(g, extras).residual;
     for (int64_t m = 0; m < g->n_m; m++) {
-        check_bits("in pieces", out + m * g->out_stride, first + m * g->out_stride, (size_t)g->n_row * 4);
+        check_bits("in pieces", out + m * g->out_stride, first + m * g->out_stride,
+                   (size_t)g->n_row * 4);
         if (m > 6 && m + 3 < g->n_m) continue;
         run_row_alone(fn, &args, g, m, alone);
         check_bits("alone", alone, first + m * g->out_stride, (size_t)g->n_row * 4);
@@ -231,7 +240,8 @@ static int64_t pick(const int64_t *from, int n, int i) { return from[i % n]; }
     for (int level_ = BT_CPU_LEVEL_REF; level_ < BT_CPU_LEVEL_COUNT; level_++)                     \
         for (bt_range_fn fn_name = version_of(slot_id, level_); fn_name; fn_name = NULL)
 
-/* The slot's function on a level, or NULL where the machine lacks it or the level before has it too. */
+/* The slot's function on a level, or NULL where the machine lacks it or the level before has it
+ * too. */
 static bt_range_fn version_of(bt_slot slot, int level)
 {
     bt_kernel_table this_one, before;
@@ -248,28 +258,33 @@ static void case_gemm(bt_slot slot)
     static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67},
                          ns[] = {16, 1, 17, 100, 48, 15, 65, 33, 49};
     static const int64_t float_ks[] = {1, 33, 2, 97, 31, 193, 192, 384, 3, 771};
-    static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056}, k_ks[] = {256, 768, 512, 2304};
+    static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056},
+                         k_ks[] = {256, 768, 512, 2304};
     for (int i = 0; i < 30; i++) {
-        int64_t k = !bt_gemm_takes_act(dtype)   ? pick(float_ks, 10, i)
-                    : dtype < BT_Q4_K           ? pick(small_ks, 7, i)
-                                                : pick(k_ks, 4, i);
+        int64_t k = !bt_gemm_takes_act(dtype) ? pick(float_ks, 10, i)
+                    : dtype < BT_Q4_K         ? pick(small_ks, 7, i)
+                                              : pick(k_ks, 4, i);
         int64_t m = pick(ms, 11, i), n = pick(ns, 9, i);
         gemm_fill fill = i % 5 == 3 ? FILL_EXTREME : i % 5 == 4 ? FILL_POISON : FILL_NORMAL;
         int extras = i % 4;
         test_rng rng = {now.seed = 1000 + (uint64_t)i};
         gemm_data g = gemm_new(&rng, dtype, m, n, k, fill);
-        snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld fill %d extras %d", (long)m, (long)n,
-                 (long)k, fill, extras);
+        snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld fill %d extras %d", (long)m,
+                 (long)n, (long)k, fill, extras);
         double *want = malloc((size_t)(m * n) * sizeof *want);
-        FOR_VERSIONS(slot, fn) {
+        FOR_VERSIONS(slot, fn)
+        {
             if (level_ == BT_CPU_LEVEL_REF) {
                 bt_gemm_args args = gemm_args(&g, extras);
                 fn(&args, 0, g.n_panel);
                 for (int64_t j = 0; j < m * n; j++) {
                     double off, plain = plain_output(&g, extras, j / n, j % n, &off);
                     want[j] = args.out[j / n * g.out_stride + j % n];
-                    check_close("reference", j, (float)want[j], (float)plain, 4e-7 * g.size[j] + 1e-37);
-                    if (off) check_fail("out[%ld]: activations are further off than half a step", (long)j);
+                    check_close("reference", j, (float)want[j], (float)plain,
+                                4e-7 * g.size[j] + 1e-37);
+                    if (off)
+                        check_fail("out[%ld]: activations are further off than half a step",
+                                   (long)j);
                 }
             }
             check_gemm_version(&rng, &g, extras, fn, want);
@@ -290,20 +305,25 @@ static void case_pack(bt_slot slot)
         guarded packed = guarded_new(g.panels.size);
         snprintf(now.shape, sizeof now.shape, "%s [%ld, %ld]", bt_dtype_name(dtype), (long)n_row,
                  (long)n_col);
-        bt_pack_args args = {g.rows.data, packed.data, n_row, n_col, bt_row_bytes(dtype, n_col), dtype};
-        FOR_VERSIONS(slot, fn) {
+        bt_pack_args args = {g.rows.data, packed.data, n_row, n_col, bt_row_bytes(dtype, n_col),
+                             dtype};
+        FOR_VERSIONS(slot, fn)
+        {
             run_pieces(&rng, fn, &args, g.n_panel);
             check_bits("in pieces", packed.data, g.panels.data, packed.size);
             check_front(&packed, "panels");
         }
-        double ratio = (double)bt_panel_bytes(dtype, 4096) / (double)(16 * bt_row_bytes(dtype, 4096));
+        double ratio =
+            (double)bt_panel_bytes(dtype, 4096) / (double)(16 * bt_row_bytes(dtype, 4096));
         if (!(ratio <= 1.04)) check_fail("panels are %.3f times the file's size", ratio);
         for (int64_t i = 0; bt_gemm_takes_act(dtype) && i < n_row * n_col; i++) {
             bt_panel_block b;
             int64_t row = i / n_col, col = i % n_col, c = col % 32;
             if (c == 0)
-                bt_panel_open(dtype, g.panels.data + row / 16 * bt_panel_bytes(dtype, n_col), col / 32, &b);
-            double got = b.d[c / 16][row % 16] * (b.q[row % 16][c] - bt_panel_offset(dtype)) + b.m[row % 16];
+                bt_panel_open(dtype, g.panels.data + row / 16 * bt_panel_bytes(dtype, n_col),
+                              col / 32, &b);
+            double got =
+                b.d[c / 16][row % 16] * (b.q[row % 16][c] - bt_panel_offset(dtype)) + b.m[row % 16];
             check_close("weight", i, (float)got, g.weights[i],
                         1e-6 * fabs(b.d[c / 16][row % 16] * 256) + 1e-6 * fabs(b.m[row % 16]));
         }
@@ -318,7 +338,7 @@ static void bench_gemm(bt_slot slot)
     const int64_t n_col = 2048, n_row = 8192;
     static const int64_t ms[] = {1, 2, 4, 8, 32, 128, 512};
     int64_t n_block = n_col / 32, bytes = bt_panels_bytes(dtype, n_row, n_col);
-    int64_t copies = bt_max_i64(1, (64 << 20) / bytes);    // more than the caches hold
+    int64_t copies = bt_max_i64(1, (64 << 20) / bytes); // more than the caches hold
     uint8_t *panels;
     assert_ok(bt_alloc((void **)&panels, (size_t)(bytes * copies), BT_MEM_WEIGHTS));
     for (int64_t i = 0; i < bytes * copies; i++) panels[i] = 0x11;
@@ -329,17 +349,28 @@ static void bench_gemm(bt_slot slot)
     test_rng rng = {1};
     fill_normal(&rng, a, 512 * 2048, 1);
     for (int64_t i = 0; i < 512 * n_col; i++) q[i] = (int8_t)(i % 255 - 127);
-    FOR_VERSIONS(slot, fn) {
+    FOR_VERSIONS(slot, fn)
+    {
         if (level_ == BT_CPU_LEVEL_REF) continue;
         for (size_t i = 0; i < BT_COUNT_OF(ms); i++) {
-            /* A small batch reads all copies as one tall matrix, so that weights come from memory. */
+            /* A small batch reads all copies as one tall matrix, so that weights come from memory.
+             */
             int64_t tall = ms[i] <= 4 ? copies : 1, rows = ms[i] > 8 ? n_row / 4 : n_row * tall;
             float *y = tall > 1 ? aligned_alloc(64, (size_t)(ms[i] * rows) * 4) : out;
-            bt_gemm_args args = {.a = a, .act = {q, scale, sum}, .panels = panels, .out = y, .n_m = ms[i],
-                                 .n_row = rows, .n_col = n_col, .a_stride = n_col, .out_stride = rows};
-            snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld", (long)ms[i], (long)rows, (long)n_col);
+            bt_gemm_args args = {.a = a,
+                                 .act = {q, scale, sum},
+                                 .panels = panels,
+                                 .out = y,
+                                 .n_m = ms[i],
+                                 .n_row = rows,
+                                 .n_col = n_col,
+                                 .a_stride = n_col,
+                                 .out_stride = rows};
+            snprintf(now.shape, sizeof now.shape, "m %ld n %ld k %ld", (long)ms[i], (long)rows,
+                     (long)n_col);
             bench_print(fn, &args, rows / 16, (double)bytes * (double)rows / (double)n_row,
-                        2.0 * (double)(ms[i] * rows) * (double)n_col, bt_gemm_takes_act(dtype) ? 'i' : 'f');
+                        2.0 * (double)(ms[i] * rows) * (double)n_col,
+                        bt_gemm_takes_act(dtype) ? 'i' : 'f');
             if (tall > 1) free(y);
         }
     }

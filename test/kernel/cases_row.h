@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cases_row: the kernels that work row by row: act_quant, embed, rmsnorm, gather, swiglu, rope_angles. */
+/* cases_row: the kernels that work row by row: act_quant, embed, rmsnorm, gather, swiglu,
+ * rope_angles. */
 #pragma once
 #include "kernel/cases_gemm.h"
 
@@ -7,7 +8,8 @@ static const int64_t row_widths[] = {1, 7, 8, 15, 16, 17, 31, 32, 33, 64, 65, 10
 
 static float odd_value(test_rng *rng)
 {
-    static const float odd[] = {NAN, INFINITY, -INFINITY, 0, -0.0f, 1e-42f, 3e38f, -3e38f, 1e-30f, 5e4f};
+    static const float odd[] = {NAN,    INFINITY, -INFINITY, 0,      -0.0f,
+                                1e-42f, 3e38f,    -3e38f,    1e-30f, 5e4f};
     return odd[test_range(rng, 0, (int64_t)BT_COUNT_OF(odd) - 1)];
 }
 
@@ -25,15 +27,17 @@ static void case_act_quant(bt_slot slot)
         for (int64_t i = 0; w % 4 == 2 && i < n_col; i++)
             ((float *)x.data)[i] = (float)(i % 3 - 1) * 0.5f; // ties
         guarded want[3] = {{0}};
-        FOR_VERSIONS(slot, fn) {
+        FOR_VERSIONS(slot, fn)
+        {
             guarded got[] = {guarded_new((size_t)(n_row * n_block * 32)),
                              guarded_new((size_t)(n_row * n_block * 4)),
                              guarded_new((size_t)(n_row * n_block * 4))};
-            bt_act_quant_args args = {(float *)x.data,
-                                      {(int8_t *)got[0].data, (float *)got[1].data, (int16_t *)got[2].data},
-                                      n_col,
-                                      n_block,
-                                      stride};
+            bt_act_quant_args args = {
+                (float *)x.data,
+                {(int8_t *)got[0].data, (float *)got[1].data, (int16_t *)got[2].data},
+                n_col,
+                n_block,
+                stride};
             run_pieces(&rng, fn, &args, n_row);
             for (int i = 0; i < 3; i++) check_front(&got[i], "out");
             if (level_ == BT_CPU_LEVEL_REF) {
@@ -47,7 +51,7 @@ static void case_act_quant(bt_slot slot)
             for (int i = 0; i < 3; i++) guarded_free(&got[i]);
         }
         const float *scale = (float *)want[1].data, *v = (float *)x.data;
-        for (int64_t row = 0; row < n_row; row++)         // the reference itself: within half a step
+        for (int64_t row = 0; row < n_row; row++) // the reference itself: within half a step
             for (int64_t i = 0; i < n_col; i++) {
                 double s = scale[row * n_block + i / 32],
                        y = ((int8_t *)want[0].data)[row * n_block * 32 + i] * s;
@@ -65,7 +69,8 @@ static void case_rmsnorm(bt_slot slot)
                 out_stride = d + (int64_t)w % 2;
         test_rng rng = {now.seed = w};
         snprintf(now.shape, sizeof now.shape, "d %ld", (long)d);
-        guarded x = guarded_new((size_t)((n_row - 1) * stride + d) * 4), weight = guarded_new((size_t)d * 4);
+        guarded x = guarded_new((size_t)((n_row - 1) * stride + d) * 4),
+                weight = guarded_new((size_t)d * 4);
         guarded out = guarded_new((size_t)((n_row - 1) * out_stride + d) * 4);
         fill_normal(&rng, (float *)x.data, (int64_t)(x.size / 4), 3);
         fill_normal(&rng, (float *)weight.data, d, 1);
@@ -73,13 +78,15 @@ static void case_rmsnorm(bt_slot slot)
         bt_rmsnorm_args args = {
             (float *)x.data, (float *)weight.data, (float *)out.data, d, stride, out_stride, 1e-5f};
         float *want = malloc(out.size), *first = malloc(out.size);
-        FOR_VERSIONS(slot, fn) {
+        FOR_VERSIONS(slot, fn)
+        {
             memset(out.data, SENTINEL, out.size);
             fn(&args, 0, n_row);
             if (level_ == BT_CPU_LEVEL_REF) memcpy(want, out.data, out.size);
             for (int64_t i = 0; i < n_row * d; i++) {
                 int64_t j = i / d * out_stride + i % d;
-                check_close("out", i, ((float *)out.data)[j], want[j], 3e-7 * fabs(want[j]) + 1e-37);
+                check_close("out", i, ((float *)out.data)[j], want[j],
+                            3e-7 * fabs(want[j]) + 1e-37);
             }
             check_front(&out, "out");
             memcpy(first, out.data, out.size);
@@ -87,7 +94,7 @@ static void case_rmsnorm(bt_slot slot)
             run_pieces(&rng, fn, &args, n_row);
             check_bits("in pieces", out.data, first, out.size);
         }
-        for (int64_t row = 0; row < n_row; row++) {       // the reference's rows have a mean square of 1
+        for (int64_t row = 0; row < n_row; row++) { // the reference's rows have a mean square of 1
             double sum = 0;
             for (int64_t i = 0; i < d; i++)
                 sum += pow(want[row * out_stride + i] / ((float *)weight.data)[i], 2) / (double)d;
@@ -107,13 +114,15 @@ static void case_swiglu(bt_slot slot)
         int64_t d = row_widths[w / 2], n_tok = 3, n_item = n_tok * bt_div_up(d, 64);
         test_rng rng = {now.seed = w};
         snprintf(now.shape, sizeof now.shape, "d %ld", (long)d);
-        guarded x = guarded_new((size_t)(n_tok * 2 * d) * 4), out = guarded_new((size_t)(n_tok * d) * 4);
+        guarded x = guarded_new((size_t)(n_tok * 2 * d) * 4),
+                out = guarded_new((size_t)(n_tok * d) * 4);
         fill_normal(&rng, (float *)x.data, n_tok * 2 * d, w % 2 ? 40 : 2);
         for (int i = 0; w % 2 && i < 4; i++)
             ((float *)x.data)[test_range(&rng, 0, n_tok * 2 * d - 1)] = odd_value(&rng);
         bt_swiglu_args args = {(float *)x.data, (float *)out.data, n_tok, d};
         float *want = malloc(out.size), *first = malloc(out.size);
-        FOR_VERSIONS(slot, fn) {
+        FOR_VERSIONS(slot, fn)
+        {
             fn(&args, 0, n_item);
             if (level_ == BT_CPU_LEVEL_REF) memcpy(want, out.data, out.size);
             for (int64_t i = 0; i < n_tok * d; i++) {
@@ -122,7 +131,8 @@ static void case_swiglu(bt_slot slot)
                 if (level_ == BT_CPU_LEVEL_REF)
                     check_close("plain", i, want[i], (float)(gate / (1 + exp(-gate)) * up),
                                 1e-6 * fabs(want[i]));
-                /* exp of a large negative gate leaves f32's range: silu is then 0 rather than 1e-36 or less
+                /* exp of a large negative gate leaves f32's range: silu is then 0 rather than 1e-36
+                 * or less
                  */
                 if (gate < -85 && isinf(up)) continue;
                 check_close("out", i, ((float *)out.data)[i], want[i],
@@ -151,8 +161,10 @@ static void case_embed(bt_slot slot)
         snprintf(now.shape, sizeof now.shape, "%s", bt_dtype_name(dtype));
         gemm_data g = gemm_new(&rng, dtype, 1, n_vocab, n_col, FILL_NORMAL);
         guarded out = guarded_new(BT_COUNT_OF(ids) * (size_t)n_col * 4);
-        bt_embed_args args = {g.rows.data, ids, (float *)out.data, n_vocab, n_col, row_bytes, dtype};
-        FOR_VERSIONS(slot, fn) {
+        bt_embed_args args = {g.rows.data, ids,  (float *)out.data, n_vocab, n_col,
+                              row_bytes,   dtype};
+        FOR_VERSIONS(slot, fn)
+        {
             memset(out.data, SENTINEL, out.size);
             run_pieces(&rng, fn, &args, BT_COUNT_OF(ids));
             for (int64_t i = 0; i < (int64_t)BT_COUNT_OF(ids) * n_col; i++) {
@@ -176,10 +188,12 @@ static void case_gather(bt_slot slot)
     guarded out = guarded_new(sizeof rows * 33);
     bt_gather_args args = {x, rows, (float *)out.data, 33};
     snprintf(now.shape, sizeof now.shape, "d 33");
-    FOR_VERSIONS(slot, fn) {
+    FOR_VERSIONS(slot, fn)
+    {
         memset(out.data, SENTINEL, out.size);
         run_pieces(&rng, fn, &args, 4);
-        for (int i = 0; i < 4; i++) check_bits("row", out.data + i * 33 * 4, x + rows[i] * 33, 33 * 4);
+        for (int i = 0; i < 4; i++)
+            check_bits("row", out.data + i * 33 * 4, x + rows[i] * 33, 33 * 4);
         check_front(&out, "out");
     }
     guarded_free(&out);
@@ -193,7 +207,8 @@ static void case_rope_angles(bt_slot slot)
     test_rng rng = {now.seed = 3};
     bt_rope_angles_args args = {pos, freq, (float *)out.data, 3, 1.5f};
     snprintf(now.shape, sizeof now.shape, "4 tokens, 3 pairs");
-    FOR_VERSIONS(slot, fn) {
+    FOR_VERSIONS(slot, fn)
+    {
         memset(out.data, SENTINEL, out.size);
         run_pieces(&rng, fn, &args, 4);
         for (int i = 0; i < 12; i++) {
@@ -209,7 +224,8 @@ static void case_rope_angles(bt_slot slot)
 static void bench_rows(bt_slot slot)
 {
     enum { D = 2048, ROWS = 64 };
-    float *x = calloc(ROWS * 2 * D, 4), *out = calloc(ROWS * D, 4), *scale = calloc(ROWS * D / 32, 4);
+    float *x = calloc(ROWS * 2 * D, 4), *out = calloc(ROWS * D, 4),
+          *scale = calloc(ROWS * D / 32, 4);
     int8_t *q = aligned_alloc(64, ROWS * D);
     int16_t *sum = calloc(ROWS * D / 32, 4);
     test_rng rng = {1};
@@ -222,7 +238,8 @@ static void bench_rows(bt_slot slot)
                                            : (void *)&glu;
     snprintf(now.shape, sizeof now.shape, "%d rows of %d", ROWS, D);
     FOR_VERSIONS(slot, fn)
-        bench_print(fn, args, slot == BT_SLOT_swiglu ? ROWS * D / 64 : ROWS, ROWS * D * 4.0, ROWS * D, 'f');
+    bench_print(fn, args, slot == BT_SLOT_swiglu ? ROWS * D / 64 : ROWS, ROWS * D * 4.0, ROWS * D,
+                'f');
     free(x);
     free(out);
     free(scale);

@@ -28,12 +28,12 @@ typedef struct check_at {
 } check_at;
 static check_at now;
 
-#define check_fail(...)                                                                                      \
-    do {                                                                                                     \
-        char text_[256];                                                                                     \
-        snprintf(text_, sizeof text_, __VA_ARGS__);                                                          \
-        fail_msg("%s %s, %s, seed %llu: %s", now.slot, now.isa, now.shape, (unsigned long long)now.seed,     \
-                 text_);                                                                                     \
+#define check_fail(...)                                                                            \
+    do {                                                                                           \
+        char text_[256];                                                                           \
+        snprintf(text_, sizeof text_, __VA_ARGS__);                                                \
+        fail_msg("%s %s, %s, seed %llu: %s", now.slot, now.isa, now.shape,                         \
+                 (unsigned long long)now.seed, text_);                                             \
     } while (0)
 
 /* ---- memory ---- */
@@ -75,12 +75,13 @@ static void fill_normal(test_rng *rng, float *x, int64_t n, double size)
 static void check_close(const char *what, int64_t i, float got, double want, double limit)
 {
     if (isnan(got) || isnan(want)) {
-        if (!isnan(got) || !isnan(want)) check_fail("%s[%ld] is %g, wanted %g", what, (long)i, got, want);
+        if (!isnan(got) || !isnan(want))
+            check_fail("%s[%ld] is %g, wanted %g", what, (long)i, got, want);
     } else if (isinf(got) || isinf(want)) {
         if (got != want) check_fail("%s[%ld] is %g, wanted %g", what, (long)i, got, want);
     } else if (!(fabs(got - want) <= limit)) {
-        check_fail("%s[%ld] is %.9g, wanted %.9g within %.3g (off by %.3g)", what, (long)i, got, want, limit,
-                   fabs(got - want));
+        check_fail("%s[%ld] is %.9g, wanted %.9g within %.3g (off by %.3g)", what, (long)i, got,
+                   want, limit, fabs(got - want));
     }
 }
 
@@ -108,9 +109,9 @@ static void run_empty(bt_range_fn fn, const void *args) { fn(args, 0, 0); }
 /* ---- the machine, measured beside what is timed ---- */
 
 typedef struct machine {
-    double gb_s;      // reads from memory, one core
-    double gop_s;     // 8-bit multiply-adds count as two
-    double gflop_s;   // f32
+    double gb_s;    // reads from memory, one core
+    double gop_s;   // 8-bit multiply-adds count as two
+    double gflop_s; // f32
 } machine;
 
 static volatile double bench_sink;
@@ -133,20 +134,20 @@ __attribute__((target("avx512f,avx512vnni"))) static void spin_vnni(int64_t n)
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm4\n vpdpbusd %%zmm30,%%zmm30,%%zmm5\n"
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm6\n vpdpbusd %%zmm30,%%zmm30,%%zmm7\n"
                          "vpdpbusd %%zmm30,%%zmm30,%%zmm8\n vpdpbusd %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                               "xmm9");
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                               "xmm8", "xmm9");
 }
 
 __attribute__((target("avx512f"))) static void spin_fma512(int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        __asm__ volatile("vfmadd231ps %%zmm30,%%zmm30,%%zmm0\n vfmadd231ps %%zmm30,%%zmm30,%%zmm1\n"
-                         "vfmadd231ps %%zmm30,%%zmm30,%%zmm2\n vfmadd231ps %%zmm30,%%zmm30,%%zmm3\n"
-                         "vfmadd231ps %%zmm30,%%zmm30,%%zmm4\n vfmadd231ps %%zmm30,%%zmm30,%%zmm5\n"
-                         "vfmadd231ps %%zmm30,%%zmm30,%%zmm6\n vfmadd231ps %%zmm30,%%zmm30,%%zmm7\n"
-                         "vfmadd231ps %%zmm30,%%zmm30,%%zmm8\n vfmadd231ps %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                               "xmm9");
+        __asm__ volatile(
+            "vfmadd231ps %%zmm30,%%zmm30,%%zmm0\n vfmadd231ps %%zmm30,%%zmm30,%%zmm1\n"
+            "vfmadd231ps %%zmm30,%%zmm30,%%zmm2\n vfmadd231ps %%zmm30,%%zmm30,%%zmm3\n"
+            "vfmadd231ps %%zmm30,%%zmm30,%%zmm4\n vfmadd231ps %%zmm30,%%zmm30,%%zmm5\n"
+            "vfmadd231ps %%zmm30,%%zmm30,%%zmm6\n vfmadd231ps %%zmm30,%%zmm30,%%zmm7\n"
+            "vfmadd231ps %%zmm30,%%zmm30,%%zmm8\n vfmadd231ps %%zmm30,%%zmm30,%%zmm9\n" ::
+                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
 }
 
 static double read_bandwidth(void)
@@ -154,12 +155,13 @@ static double read_bandwidth(void)
     enum { N = 1 << 24 };
     static uint64_t *big;
     if (!big) {
-        assert_ok(bt_alloc((void **)&big, N * sizeof *big, BT_MEM_MISC));   // huge pages, as weights have
+        assert_ok(
+            bt_alloc((void **)&big, N * sizeof *big, BT_MEM_MISC)); // huge pages, as weights have
         memset(big, 1, N * sizeof *big);
     }
     int64_t start = cpu_ns();
     uint64_t sum = 0;
-    for (int64_t i = 0; i < N; i += 8) sum += big[i];   // one word of each line
+    for (int64_t i = 0; i < N; i += 8) sum += big[i]; // one word of each line
     double seconds = cpu_seconds_since(start);
     bench_sink += (double)sum;
     return N * 8.0 / seconds * 1e-9;
@@ -192,9 +194,11 @@ enum { BENCH_RUNS = 9 };
 
 /* Time fn over all items BENCH_RUNS times, the machine beside each; print medians and shares.
  * `bytes` and `ops` are those of one run; `kind` says which peak the ops count against. */
-static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes, double ops, char kind)
+static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes, double ops,
+                        char kind)
 {
-    double gb[BENCH_RUNS], gop[BENCH_RUNS], share_gb[BENCH_RUNS], share_gop[BENCH_RUNS], seconds[BENCH_RUNS];
+    double gb[BENCH_RUNS], gop[BENCH_RUNS], share_gb[BENCH_RUNS], share_gop[BENCH_RUNS],
+        seconds[BENCH_RUNS];
     fn(args, 0, n_item);
     for (int i = 0; i < BENCH_RUNS; i++) {
         machine m = machine_now();
@@ -209,9 +213,11 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
         share_gop[i] = peak > 0 ? gop[i] / peak : 0;
     }
     double *all[] = {seconds, gb, share_gb, gop, share_gop};
-    for (size_t i = 0; i < BT_COUNT_OF(all); i++) qsort(all[i], BENCH_RUNS, sizeof **all, compare_doubles);
+    for (size_t i = 0; i < BT_COUNT_OF(all); i++)
+        qsort(all[i], BENCH_RUNS, sizeof **all, compare_doubles);
     int mid = BENCH_RUNS / 2;
-    printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of peak)\n",
+    printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of "
+           "peak)\n",
            now.slot, now.isa, now.shape, seconds[mid] * 1e6, gb[mid], share_gb[mid] * 100, gop[mid],
            kind == 'i' ? "GOP/s " : "GFLOP/s", share_gop[mid] * 100);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* kernel_test: every slot of the kernel list, in every version this machine can run, against the
- * reference: sizes at and around the tiles, ranges in pieces, rows alone, guard pages, sentinels, NaN
- * in the same places. A slot without a case fails. `kernel_test --bench [part of a name]` times them. */
+ * reference: sizes at and around the tiles, ranges in pieces, rows alone, guard pages, sentinels,
+ * NaN in the same places. A slot without a case fails. `kernel_test --bench [part of a name]` times
+ * them. */
 #include "kernel/check.h"
 #include "kernel/cases_gemm.h"
 #include "kernel/cases_row.h"
@@ -10,7 +11,7 @@
 typedef struct kernel_case {
     bt_slot slot;
     void (*check)(bt_slot slot);
-    void (*bench)(bt_slot slot);     // or NULL
+    void (*bench)(bt_slot slot); // or NULL
 } kernel_case;
 
 static const kernel_case cases[] = {
@@ -77,8 +78,7 @@ int main(int argc, char **argv)
     }
     const struct CMUnitTest tests[] = {
 #define SLOT_ROW(slot, args) cmocka_unit_test(slot##_agrees_with_the_reference),
-        BT_KERNEL_LIST(SLOT_ROW)
-        cmocka_unit_test(rope_kv_turns_as_described),
+        BT_KERNEL_LIST(SLOT_ROW) cmocka_unit_test(rope_kv_turns_as_described),
         cmocka_unit_test(attn_averages_what_it_sees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

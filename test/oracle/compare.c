@@ -11,14 +11,14 @@ void assert_near(const char *what, const double *got, const double *want, int64_
     double most = 0;
     for (int64_t i = 0; i < n; i++) {
         double off = fabs(got[i] - want[i]) / (1 + fabs(want[i]));
-        if (off <= most) continue;   // false for NaN
+        if (off <= most) continue; // false for NaN
         most = off;
         worst = i;
         if (isnan(off)) break;
     }
     if (worst < 0 || most <= bound) return;
-    fail_msg("%s: value %lld of %lld is %.9g, wanted %.9g: off by %.3g, at most %.3g", what, (long long)worst,
-             (long long)n, got[worst], want[worst], most, bound);
+    fail_msg("%s: value %lld of %lld is %.9g, wanted %.9g: off by %.3g, at most %.3g", what,
+             (long long)worst, (long long)n, got[worst], want[worst], most, bound);
 }
 
 double relative_rms(const double *got, const double *want, int64_t n)

@@ -6,7 +6,9 @@
 #include "support/support.h"
 #include <string.h>
 
-enum { STEP_MAX = 100000 };   // far more than any test takes: a request that never ends fails the test
+enum {
+    STEP_MAX = 100000
+}; // far more than any test takes: a request that never ends fails the test
 
 bt_engine *drive_open(const bt_engine_config *config)
 {
@@ -109,18 +111,22 @@ void assert_same_bits(const char *what, const drive *got, const drive *want)
     if (got->differed) fail_msg("%s: a prompt position's logits came twice, with other bits", what);
     assert_int_equal(got->finish, want->finish);
     for (int32_t i = 0; got->logits && want->logits && i < want->n_id; i++) {
-        const float *a = got->logits + (int64_t)i * got->n_vocab, *b = want->logits + (int64_t)i * want->n_vocab;
+        const float *a = got->logits + (int64_t)i * got->n_vocab,
+                    *b = want->logits + (int64_t)i * want->n_vocab;
         if (!got->n_seen[i]) fail_msg("%s: no logits of position %d", what, i);
         if (!memcmp(a, b, (size_t)want->n_vocab * sizeof *a)) continue;
         int32_t j = 0;
         while (!memcmp(&a[j], &b[j], sizeof *a)) j++;
-        fail_msg("%s: logit %d of position %d is %.9g, wanted %.9g", what, j, i, (double)a[j], (double)b[j]);
+        fail_msg("%s: logit %d of position %d is %.9g, wanted %.9g", what, j, i, (double)a[j],
+                 (double)b[j]);
     }
-    if (got->n_out != want->n_out) fail_msg("%s: %d tokens, wanted %d", what, got->n_out, want->n_out);
+    if (got->n_out != want->n_out)
+        fail_msg("%s: %d tokens, wanted %d", what, got->n_out, want->n_out);
     for (int32_t i = 0; i < want->n_out; i++) {
         const drive_token *a = &got->token[i], *b = &want->token[i];
         if (!memcmp(a, b, sizeof *a)) continue;
-        fail_msg("%s: token %d is %d with logprob %.9g, wanted %d with %.9g (or the top ones differ)", what, i,
-                 a->id, (double)a->logprob, b->id, (double)b->logprob);
+        fail_msg(
+            "%s: token %d is %d with logprob %.9g, wanted %d with %.9g (or the top ones differ)",
+            what, i, a->id, (double)a->logprob, b->id, (double)b->logprob);
     }
 }

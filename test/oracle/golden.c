@@ -9,9 +9,20 @@
 #include <string.h>
 
 const char *const golden_names[] = {
-    "llama",           "llama-tied", "llama-head-dim", "llama-bias",   "llama-rope-linear", "llama-rope-llama3",
-    "llama-rope-yarn", "qwen2",      "qwen2-tied",     "qwen2-window", "qwen3",             "qwen3-tied-yarn",
-    "mistral-window",  NULL,
+    "llama",
+    "llama-tied",
+    "llama-head-dim",
+    "llama-bias",
+    "llama-rope-linear",
+    "llama-rope-llama3",
+    "llama-rope-yarn",
+    "qwen2",
+    "qwen2-tied",
+    "qwen2-window",
+    "qwen3",
+    "qwen3-tied-yarn",
+    "mistral-window",
+    NULL,
 };
 
 bool golden_has_gguf(const char *name) { return strcmp(name, "qwen2-window") != 0; }
@@ -29,7 +40,8 @@ static int32_t *ids_of(json_t *doc, const char *key, int32_t *ret_n)
     assert_true(json_is_array(list) && json_array_size(list) > 0);
     *ret_n = (int32_t)json_array_size(list);
     int32_t *ids = fresh((size_t)*ret_n, sizeof *ids);
-    for (int32_t i = 0; i < *ret_n; i++) ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
+    for (int32_t i = 0; i < *ret_n; i++)
+        ids[i] = (int32_t)json_integer_value(json_array_get(list, (size_t)i));
     return ids;
 }
 
@@ -42,7 +54,8 @@ static void read_logits(golden *g, json_t *rows)
         json_t *row = json_array_get(rows, (size_t)i);
         assert_int_equal(json_array_size(row), g->n_vocab);
         for (int32_t j = 0; j < g->n_vocab; j++)
-            g->logits[(int64_t)i * g->n_vocab + j] = json_number_value(json_array_get(row, (size_t)j));
+            g->logits[(int64_t)i * g->n_vocab + j] =
+                json_number_value(json_array_get(row, (size_t)j));
     }
 }
 

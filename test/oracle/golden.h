@@ -7,13 +7,13 @@
 typedef struct golden {
     const char *name;
     int32_t n_id, n_vocab, n_greedy;
-    int32_t *ids;        // [n_id] the prompt
-    double *logits;      // [n_id, n_vocab] after each token of it
-    int32_t *greedy;     // [n_greedy] what follows greedily
-    double gap;          // smallest lead of a greedy token
+    int32_t *ids;    // [n_id] the prompt
+    double *logits;  // [n_id, n_vocab] after each token of it
+    int32_t *greedy; // [n_greedy] what follows greedily
+    double gap;      // smallest lead of a greedy token
 } golden;
 
-extern const char *const golden_names[];   // NULL ends the list
+extern const char *const golden_names[]; // NULL ends the list
 
 /* False where GGUF cannot say what the model is: layers with and without a window. */
 bool golden_has_gguf(const char *name);

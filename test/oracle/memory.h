@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* memory: zeroed heap for test helpers, outside the library's counters; running out ends the test. */
+/* memory: zeroed heap for test helpers, outside the library's counters; running out ends the test.
+ */
 #pragma once
 #include <stdlib.h>
 

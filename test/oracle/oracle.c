@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* oracle: see oracle.h. Written to be read beside the papers and checked by eye; nothing here is fast. */
+/* oracle: see oracle.h. Written to be read beside the papers and checked by eye; nothing here is
+ * fast. */
 #include "oracle/oracle.h"
 #include "oracle/memory.h"
 #include "tensor/quant.h"
@@ -9,17 +10,17 @@
 #include <string.h>
 
 typedef struct linear {
-    double *w;      // [n_row, n_col]
-    double *bias;   // [n_row] or NULL
+    double *w;    // [n_row, n_col]
+    double *bias; // [n_row] or NULL
     int64_t n_row, n_col;
     bool quantised;
 } linear;
 
 typedef struct layer {
     linear q, k, v, out, gate, up, down;
-    double *attn_norm, *ffn_norm;   // [d_model]
-    double *q_norm, *k_norm;        // [d_head] or NULL
-    double *keys, *values;          // [n_ctx, n_kv * d_head]
+    double *attn_norm, *ffn_norm; // [d_model]
+    double *q_norm, *k_norm;      // [d_head] or NULL
+    double *keys, *values;        // [n_ctx, n_kv * d_head]
 } layer;
 
 struct oracle {
@@ -27,10 +28,10 @@ struct oracle {
     int32_t n_ctx, n_past;
     bt_dtype kv_dtype;
     bool round_act;
-    double *embed, *final_norm;     // [n_vocab, d_model], [d_model]
+    double *embed, *final_norm; // [n_vocab, d_model], [d_model]
     linear head;
     layer *layers;
-    double *freq;                   // [d_rot / 2] radians a position
+    double *freq; // [d_rot / 2] radians a position
 };
 
 /* ---- weights ---- */
@@ -44,7 +45,8 @@ static double *expand(const bt_tensor_view *view)
     double *out = fresh((size_t)(n_row * n_col), sizeof *out);
     float *row = fresh((size_t)n_col, sizeof *row);
     for (int64_t r = 0; r < n_row; r++) {
-        bt_dequant_row(d->dtype, (const char *)view->data + r * bt_row_bytes(d->dtype, n_col), n_col, row);
+        bt_dequant_row(d->dtype, (const char *)view->data + r * bt_row_bytes(d->dtype, n_col),
+                       n_col, row);
         for (int64_t c = 0; c < n_col; c++) out[r * n_col + c] = row[c];
     }
     free(row);
@@ -62,7 +64,9 @@ static linear linear_of(const bt_model_file *file, const char *stem, int32_t i)
     snprintf(name, sizeof name, "%s.weight", stem);
     const bt_tensor_view *view = bt_model_file_find_layer(file, name, i);
     assert(view && view->desc.n_dim == 2);
-    linear l = {.w = expand(view), .n_row = view->desc.dim[0], .n_col = view->desc.dim[1],
+    linear l = {.w = expand(view),
+                .n_row = view->desc.dim[0],
+                .n_col = view->desc.dim[1],
                 .quantised = bt_dtype_is_quantised(view->desc.dtype)};
     snprintf(name, sizeof name, "%s.bias", stem);
     l.bias = vector_of(file, name, i);
@@ -98,7 +102,8 @@ static double scaled_freq(const bt_rope *r, int32_t i)
 {
     double freq = pow(r->base, -2.0 * i / r->d_rot), wavelength = 2 * M_PI / freq;
     if (r->scaling == BT_ROPE_SCALE_LINEAR) return freq / r->factor;
-    if (r->scaling == BT_ROPE_SCALE_LLAMA3) {   // Llama 3.1: long waves divided, short kept, a ramp between
+    if (r->scaling ==
+        BT_ROPE_SCALE_LLAMA3) { // Llama 3.1: long waves divided, short kept, a ramp between
         if (wavelength > r->n_ctx_orig / r->low_freq_factor) return freq / r->factor;
         if (wavelength < r->n_ctx_orig / r->high_freq_factor) return freq;
         double keep = (r->n_ctx_orig / wavelength - r->low_freq_factor) /
@@ -119,7 +124,8 @@ static double *frequencies(const bt_model_file *file, const bt_rope *r)
 {
     double *factor = expand(bt_model_file_find(file, "rope_freqs.weight"));
     double *freq = fresh((size_t)r->d_rot / 2, sizeof *freq);
-    for (int32_t i = 0; i < r->d_rot / 2; i++) freq[i] = scaled_freq(r, i) / (factor ? factor[i] : 1);
+    for (int32_t i = 0; i < r->d_rot / 2; i++)
+        freq[i] = scaled_freq(r, i) / (factor ? factor[i] : 1);
     free(factor);
     return freq;
 }
@@ -133,8 +139,10 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx)
     const bt_tensor_view *head = bt_model_file_find(file, "output.weight");
     o->embed = expand(embed);
     o->final_norm = expand(bt_model_file_find(file, "output_norm.weight"));
-    if (!head) head = embed;   // tied
-    o->head = (linear){.w = expand(head), .n_row = o->hp.n_vocab, .n_col = o->hp.d_model,
+    if (!head) head = embed; // tied
+    o->head = (linear){.w = expand(head),
+                       .n_row = o->hp.n_vocab,
+                       .n_col = o->hp.d_model,
                        .quantised = bt_dtype_is_quantised(head->desc.dtype)};
     o->freq = frequencies(file, &o->hp.rope);
     o->layers = fresh((size_t)o->hp.n_layer, sizeof *o->layers);
@@ -181,7 +189,8 @@ static double *rounded_act(const double *x, int64_t n)
         int64_t to = from + 32 < n ? from + 32 : n;
         double top = 0;
         for (int64_t i = from; i < to; i++) top = fmax(top, fabs(x[i]));
-        for (int64_t i = from; i < to; i++) out[i] = top > 0 ? rint(x[i] / (top / 127)) * (top / 127) : 0;
+        for (int64_t i = from; i < to; i++)
+            out[i] = top > 0 ? rint(x[i] / (top / 127)) * (top / 127) : 0;
     }
     return out;
 }
@@ -215,7 +224,8 @@ static void rotate(const oracle *o, double *head, int32_t pos)
     for (int32_t i = 0; i < r->d_rot / 2; i++) {
         int32_t a = r->kind == BT_ROPE_INTERLEAVED ? 2 * i : i;
         int32_t b = r->kind == BT_ROPE_INTERLEAVED ? 2 * i + 1 : i + r->d_rot / 2;
-        double c = cos(pos * o->freq[i]) * r->attn_factor, s = sin(pos * o->freq[i]) * r->attn_factor;
+        double c = cos(pos * o->freq[i]) * r->attn_factor,
+               s = sin(pos * o->freq[i]) * r->attn_factor;
         double x = head[a], y = head[b];
         head[a] = x * c - y * s;
         head[b] = x * s + y * c;
@@ -239,8 +249,8 @@ static void keep(const oracle *o, const double *from, double *to)
 }
 
 /* One query head at `pos` over positions first..pos of its KV head. */
-static void attend(const oracle *o, const layer *l, const double *q, int32_t kv, int32_t first, int32_t pos,
-                   double *out)
+static void attend(const oracle *o, const layer *l, const double *q, int32_t kv, int32_t first,
+                   int32_t pos, double *out)
 {
     int32_t d = o->hp.d_head, width = o->hp.n_kv * d;
     double *score = fresh((size_t)pos + 1, sizeof *score), top = -INFINITY, total = 0;
@@ -252,7 +262,8 @@ static void attend(const oracle *o, const layer *l, const double *q, int32_t kv,
     for (int32_t t = first; t <= pos; t++) total += score[t] = exp(score[t] - top);
     for (int32_t i = 0; i < d; i++) {
         out[i] = 0;
-        for (int32_t t = first; t <= pos; t++) out[i] += score[t] / total * l->values[t * width + kv * d + i];
+        for (int32_t t = first; t <= pos; t++)
+            out[i] += score[t] / total * l->values[t * width + kv * d + i];
     }
     free(score);
 }
@@ -261,7 +272,8 @@ static void attention(const oracle *o, const layer *l, int32_t index, double *x)
 {
     const bt_hparams *hp = &o->hp;
     int32_t d = hp->d_head, pos = o->n_past, group = hp->n_head / hp->n_kv;
-    int32_t window = bt_hparams_window(hp, index), first = window && pos >= window ? pos - window + 1 : 0;
+    int32_t window = bt_hparams_window(hp, index),
+            first = window && pos >= window ? pos - window + 1 : 0;
     double *h = fresh((size_t)hp->d_model, sizeof *h);
     double *mixed = fresh((size_t)(hp->n_head * d), sizeof *mixed);
     normalise(x, l->attn_norm, hp->d_model, hp->rms_eps, h);
@@ -276,7 +288,8 @@ static void attention(const oracle *o, const layer *l, int32_t index, double *x)
     }
     keep(o, k, l->keys + pos * hp->n_kv * d);
     keep(o, v, l->values + pos * hp->n_kv * d);
-    for (int32_t i = 0; i < hp->n_head; i++) attend(o, l, q + i * d, i / group, first, pos, mixed + i * d);
+    for (int32_t i = 0; i < hp->n_head; i++)
+        attend(o, l, q + i * d, i / group, first, pos, mixed + i * d);
     double *y = apply(o, &l->out, mixed);
     for (int32_t i = 0; i < hp->d_model; i++) x[i] += y[i];
     double *all[] = {h, mixed, q, k, v, y};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The oracle is held to what transformers computes for the golden models, in both file forms; whatever
- * is then held to the oracle stands on that. transformers does norms and angles in f32 and its logits
- * are kept to 7 digits: that, not the oracle, is what the bound allows for. */
+/* The oracle is held to what transformers computes for the golden models, in both file forms;
+ * whatever is then held to the oracle stands on that. transformers does norms and angles in f32 and
+ * its logits are kept to 7 digits: that, not the oracle, is what the bound allows for. */
 #include "oracle/oracle.h"
 #include "oracle/compare.h"
 #include "oracle/golden.h"
@@ -52,7 +52,8 @@ static void oracle_gives_the_same_from_gguf(void **state)
         golden g;
         if (!golden_has_gguf(golden_names[i])) continue;
         golden_open(&g, golden_names[i]);
-        assert_ok(bt_model_quantize(golden_dir(g.name), tiny_path(&dir, "model.gguf"), BT_F32, NULL, NULL));
+        assert_ok(bt_model_quantize(golden_dir(g.name), tiny_path(&dir, "model.gguf"), BT_F32, NULL,
+                                    NULL));
         check_file(&g, tiny_path(&dir, "model.gguf"));
         golden_close(&g);
     }

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-void test_assert_fails(bt_status got, bt_status want, const char *part, const char *call, const char *file,
-                       int line)
+void test_assert_fails(bt_status got, bt_status want, const char *part, const char *call,
+                       const char *file, int line)
 {
     if (got == want && strstr(bt_error_message(), part)) return;
-    print_error("%s\n  status %s, wanted %s\n  message '%s', wanted a part '%s'\n", call, bt_status_name(got),
-                bt_status_name(want), got ? bt_error_message() : "", part);
+    print_error("%s\n  status %s, wanted %s\n  message '%s', wanted a part '%s'\n", call,
+                bt_status_name(got), bt_status_name(want), got ? bt_error_message() : "", part);
     _fail(file, line);
 }
 

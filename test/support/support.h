@@ -19,8 +19,8 @@
 /* The call must fail with `status` and a message that contains `part`. */
 #define assert_fails(call, status, part)                                                           \
     test_assert_fails((call), (status), (part), #call, __FILE__, __LINE__)
-void test_assert_fails(bt_status got, bt_status want, const char *part, const char *call, const char *file,
-                       int line);
+void test_assert_fails(bt_status got, bt_status want, const char *part, const char *call,
+                       const char *file, int line);
 
 /* Path of a file in the repository; in a static ring of buffers, valid for the next 8 calls. */
 const char *test_path(const char *relative);
@@ -41,9 +41,9 @@ typedef struct test_rng {
     uint64_t state;
 } test_rng;
 uint64_t test_u64(test_rng *rng);
-double test_uniform(test_rng *rng);                       // [0, 1)
-double test_normal(test_rng *rng);                        // mean 0, variance 1
-static inline int64_t test_range(test_rng *rng, int64_t lo, int64_t hi)   // lo..hi, both included
+double test_uniform(test_rng *rng);                                     // [0, 1)
+double test_normal(test_rng *rng);                                      // mean 0, variance 1
+static inline int64_t test_range(test_rng *rng, int64_t lo, int64_t hi) // lo..hi, both included
 {
     return lo + (int64_t)(test_u64(rng) % (uint64_t)(hi - lo + 1));
 }

@@ -26,7 +26,7 @@ static void sizes_that_overflow_are_refused(void **state)
     void *block = (void *)state;
     assert_fails(bt_alloc_array(&block, SIZE_MAX / 2, 3, BT_MEM_MISC), BT_NOMEM, "out of memory");
     assert_fails(bt_alloc(&block, SIZE_MAX - 10, BT_MEM_MISC), BT_NOMEM, "for misc");
-    assert_ptr_equal(block, state);   // untouched
+    assert_ptr_equal(block, state); // untouched
 }
 
 static void the_nth_allocation_fails_once(void **state)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* arch: the family table, the checks of hyperparameters, and rotary frequencies against the formulas
- * worked out by hand. */
+/* arch: the family table, the checks of hyperparameters, and rotary frequencies against the
+ * formulas worked out by hand. */
 #include "base/bits.h"
 #include "model/arch.h"
 #include "support/support.h"
@@ -20,15 +20,16 @@ static bt_hparams good(void)
     hp.n_vocab = 100;
     hp.n_ctx_train = 512;
     hp.rms_eps = 1e-5f;
-    hp.rope = (bt_rope){.d_rot = 8, .base = 10000, .factor = 1, .attn_factor = 1, .n_ctx_orig = 512};
+    hp.rope =
+        (bt_rope){.d_rot = 8, .base = 10000, .factor = 1, .attn_factor = 1, .n_ctx_orig = 512};
     return hp;
 }
 
-#define REFUSED(field, value, message)                                                                     \
-    do {                                                                                                   \
-        bt_hparams bad = good();                                                                           \
-        bad.field = value;                                                                                 \
-        assert_fails(bt_hparams_check(&bad), BT_FORMAT, message);                                          \
+#define REFUSED(field, value, message)                                                             \
+    do {                                                                                           \
+        bt_hparams bad = good();                                                                   \
+        bad.field = value;                                                                         \
+        assert_fails(bt_hparams_check(&bad), BT_FORMAT, message);                                  \
     } while (0)
 
 static void each_field_is_held_against_its_limits(void **state)
@@ -103,9 +104,10 @@ static void families_are_found_by_either_name_and_others_are_named(void **state)
     assert_fails(bt_family_from_gguf("gemma", &family), BT_UNSUPPORTED,
                  "'gemma' is not supported; supported are llama, qwen2, qwen3");
     assert_fails(bt_family_from_gguf("", &family), BT_UNSUPPORTED, "''");
-    assert_fails(bt_family_from_class("Llama", &family), BT_UNSUPPORTED, "'Llama' is not supported");
-    assert_fails(bt_family_from_class("LlamaForCausalLM MistralForCausalLM", &family), BT_UNSUPPORTED,
-                 "supported are");
+    assert_fails(bt_family_from_class("Llama", &family), BT_UNSUPPORTED,
+                 "'Llama' is not supported");
+    assert_fails(bt_family_from_class("LlamaForCausalLM MistralForCausalLM", &family),
+                 BT_UNSUPPORTED, "supported are");
     assert_fails(bt_family_from_class("", &family), BT_UNSUPPORTED, "supported are");
 }
 

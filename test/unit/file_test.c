@@ -59,7 +59,7 @@ static void an_aborted_file_leaves_nothing(void **state)
     assert_ok(bt_writer_open(&w, in_dir("b")));
     assert_ok(bt_writer_add(&w, "x", 1));
     bt_writer_abort(&w);
-    bt_writer_abort(&w);   // harmless twice; drop_dir proves that the folder is empty
+    bt_writer_abort(&w); // harmless twice; drop_dir proves that the folder is empty
 }
 
 static void faults_name_the_path_and_the_reason(void **state)
@@ -68,9 +68,11 @@ static void faults_name_the_path_and_the_reason(void **state)
     bt_file file;
     bt_buf buf = {0};
     bt_writer w;
-    assert_fails(bt_file_map(&file, "/nonexistent/x"), BT_NOTFOUND, "'/nonexistent/x': No such file");
+    assert_fails(bt_file_map(&file, "/nonexistent/x"), BT_NOTFOUND,
+                 "'/nonexistent/x': No such file");
     assert_fails(bt_file_map(&file, dir), BT_INVALID, "is a directory");
-    assert_fails(bt_writer_open(&w, "/nonexistent/x"), BT_NOTFOUND, "cannot create '/nonexistent/x'");
+    assert_fails(bt_writer_open(&w, "/nonexistent/x"), BT_NOTFOUND,
+                 "cannot create '/nonexistent/x'");
     assert_fails(bt_file_read(test_path("LICENSE"), 10, &buf), BT_LIMIT, "at most 10");
     bt_buf_done(&buf);
 }
@@ -90,7 +92,8 @@ static void an_empty_file_maps(void **state)
     unlink(path);
 }
 
-/* Known answers of the authors' reference implementation (Random123, kat_vectors: philox4x32 10). */
+/* Known answers of the authors' reference implementation (Random123, kat_vectors: philox4x32 10).
+ */
 static void philox_gives_the_published_numbers(void **state)
 {
     (void)state;
@@ -112,7 +115,8 @@ static void levels_form_a_ladder(void **state)
     bt_cpu_level level;
     assert_true(bt_cpu_has_level(BT_CPU_LEVEL_REF));
     for (int i = 1; i < BT_CPU_LEVEL_COUNT; i++) {
-        unsigned below = bt_cpu_level_flags((bt_cpu_level)(i - 1)), here = bt_cpu_level_flags((bt_cpu_level)i);
+        unsigned below = bt_cpu_level_flags((bt_cpu_level)(i - 1)),
+                 here = bt_cpu_level_flags((bt_cpu_level)i);
         assert_int_equal(below & here, below);
     }
     assert_ok(bt_cpu_level_parse("avx2", &level));

@@ -21,14 +21,8 @@ static void add(blob *b, const void *bytes, size_t n)
     b->len += n;
 }
 
-static void add_u32(blob *b, uint32_t x)
-{
-    add(b, &x, 4);
-}
-static void add_u64(blob *b, uint64_t x)
-{
-    add(b, &x, 8);
-}
+static void add_u32(blob *b, uint32_t x) { add(b, &x, 4); }
+static void add_u64(blob *b, uint64_t x) { add(b, &x, 8); }
 
 static void add_text(blob *b, const char *text)
 {
@@ -99,49 +93,25 @@ static void key(blob *b, const char *name, uint32_t type)
 
 /* ---- one thing wrong each ---- */
 
-static void empty(blob *b)
-{
-    (void)b;
-}
-static void magic(blob *b)
-{
-    add(b, "GGML\3\0\0\0", 8);
-}
+static void empty(blob *b) { (void)b; }
+static void magic(blob *b) { add(b, "GGML\3\0\0\0", 8); }
 static void version_of(blob *b, uint32_t v)
 {
     add(b, "GGUF", 4);
     add_u32(b, v);
     add_zeros(b, 16);
 }
-static void version_0(blob *b)
-{
-    version_of(b, 0);
-}
-static void version_1(blob *b)
-{
-    version_of(b, 1);
-}
-static void version_4(blob *b)
-{
-    version_of(b, 4);
-}
-static void big_endian(blob *b)
-{
-    version_of(b, 3u << 24);
-}
+static void version_0(blob *b) { version_of(b, 0); }
+static void version_1(blob *b) { version_of(b, 1); }
+static void version_4(blob *b) { version_of(b, 4); }
+static void big_endian(blob *b) { version_of(b, 3u << 24); }
 static void short_head(blob *b)
 {
     add_head(b, 0, 0);
     b->len -= 3;
 }
-static void many_keys(blob *b)
-{
-    add_head(b, 0, 1ull << 60);
-}
-static void many_tensors(blob *b)
-{
-    add_head(b, 1ull << 60, 0);
-}
+static void many_keys(blob *b) { add_head(b, 0, 1ull << 60); }
+static void many_tensors(blob *b) { add_head(b, 1ull << 60, 0); }
 static void keys_past_end(blob *b)
 {
     add_head(b, 0, 100);
@@ -172,18 +142,9 @@ static void key_past_end(blob *b)
     add_u64(b, 1000);
     add_zeros(b, 64);
 }
-static void key_empty(blob *b)
-{
-    key(b, "", BT_GGUF_U8), add_zeros(b, 8);
-}
-static void key_no_text(blob *b)
-{
-    key(b, "a\xff", BT_GGUF_U8), add_zeros(b, 8);
-}
-static void key_control(blob *b)
-{
-    key(b, "a\nb", BT_GGUF_U8), add_zeros(b, 8);
-}
+static void key_empty(blob *b) { key(b, "", BT_GGUF_U8), add_zeros(b, 8); }
+static void key_no_text(blob *b) { key(b, "a\xff", BT_GGUF_U8), add_zeros(b, 8); }
+static void key_control(blob *b) { key(b, "a\nb", BT_GGUF_U8), add_zeros(b, 8); }
 static void key_twice(blob *b)
 {
     add_head(b, 0, 2);
@@ -193,22 +154,10 @@ static void key_twice(blob *b)
         add_u32(b, 1);
     }
 }
-static void value_type(blob *b)
-{
-    key(b, "k", 13), add_zeros(b, 8);
-}
-static void value_short(blob *b)
-{
-    key(b, "k", BT_GGUF_U64), add_zeros(b, 4);
-}
-static void text_length(blob *b)
-{
-    key(b, "k", BT_GGUF_TEXT), add_u64(b, 1ull << 62);
-}
-static void bool_two(blob *b)
-{
-    key(b, "k", BT_GGUF_BOOL), add(b, "\2", 1);
-}
+static void value_type(blob *b) { key(b, "k", 13), add_zeros(b, 8); }
+static void value_short(blob *b) { key(b, "k", BT_GGUF_U64), add_zeros(b, 4); }
+static void text_length(blob *b) { key(b, "k", BT_GGUF_TEXT), add_u64(b, 1ull << 62); }
+static void bool_two(blob *b) { key(b, "k", BT_GGUF_BOOL), add(b, "\2", 1); }
 static void array_of(blob *b, uint32_t item, uint64_t n)
 {
     key(b, "k", BT_GGUF_ARRAY);
@@ -216,22 +165,10 @@ static void array_of(blob *b, uint32_t item, uint64_t n)
     add_u64(b, n);
     add_zeros(b, 32);
 }
-static void array_count(blob *b)
-{
-    array_of(b, BT_GGUF_U64, 1ull << 61);
-}
-static void array_texts(blob *b)
-{
-    array_of(b, BT_GGUF_TEXT, 5);
-}
-static void array_arrays(blob *b)
-{
-    array_of(b, BT_GGUF_ARRAY, 1ull << 50);
-}
-static void array_type(blob *b)
-{
-    array_of(b, 99, 1);
-}
+static void array_count(blob *b) { array_of(b, BT_GGUF_U64, 1ull << 61); }
+static void array_texts(blob *b) { array_of(b, BT_GGUF_TEXT, 5); }
+static void array_arrays(blob *b) { array_of(b, BT_GGUF_ARRAY, 1ull << 50); }
+static void array_type(blob *b) { array_of(b, 99, 1); }
 static void array_bool(blob *b)
 {
     key(b, "k", BT_GGUF_ARRAY);
@@ -260,22 +197,10 @@ static void alignment_of(blob *b, uint32_t type, uint64_t value)
     key(b, "general.alignment", type);
     add_u64(b, value);
 }
-static void alignment_zero(blob *b)
-{
-    alignment_of(b, BT_GGUF_U32, 0);
-}
-static void alignment_odd(blob *b)
-{
-    alignment_of(b, BT_GGUF_U32, 24);
-}
-static void alignment_huge(blob *b)
-{
-    alignment_of(b, BT_GGUF_U64, 1ull << 40);
-}
-static void alignment_type(blob *b)
-{
-    alignment_of(b, BT_GGUF_F64, 32);
-}
+static void alignment_zero(blob *b) { alignment_of(b, BT_GGUF_U32, 0); }
+static void alignment_odd(blob *b) { alignment_of(b, BT_GGUF_U32, 24); }
+static void alignment_huge(blob *b) { alignment_of(b, BT_GGUF_U64, 1ull << 40); }
+static void alignment_type(blob *b) { alignment_of(b, BT_GGUF_F64, 32); }
 static void name_long(blob *b)
 {
     char name[200];
@@ -283,10 +208,7 @@ static void name_long(blob *b)
     name[199] = 0;
     one(b, plain(name, 0));
 }
-static void name_empty(blob *b)
-{
-    one(b, plain("", 0));
-}
+static void name_empty(blob *b) { one(b, plain("", 0)); }
 static void tensor_twice(blob *b)
 {
     add_head(b, 2, 0);
@@ -294,18 +216,9 @@ static void tensor_twice(blob *b)
     add_entry(b, plain("a", 64));
     add_data(b, 128);
 }
-static void dims_none(blob *b)
-{
-    one(b, (entry){.name = "a", .n_dim = 0});
-}
-static void dims_nine(blob *b)
-{
-    one(b, (entry){.name = "a", .n_dim = 9});
-}
-static void dim_zero(blob *b)
-{
-    one(b, (entry){.name = "a", .n_dim = 2, .dim = {8, 0}});
-}
+static void dims_none(blob *b) { one(b, (entry){.name = "a", .n_dim = 0}); }
+static void dims_nine(blob *b) { one(b, (entry){.name = "a", .n_dim = 9}); }
+static void dim_zero(blob *b) { one(b, (entry){.name = "a", .n_dim = 2, .dim = {8, 0}}); }
 static void dim_negative(blob *b)
 {
     one(b, (entry){.name = "a", .n_dim = 2, .dim = {8, 1ull << 63}});
@@ -338,18 +251,9 @@ static void row_ragged_foreign(blob *b)
 {
     one(b, (entry){.name = "a", .n_dim = 2, .dim = {32, 2}, .type = 16});
 }
-static void offset_ragged(blob *b)
-{
-    one(b, plain("a", 8));
-}
-static void offset_past_end(blob *b)
-{
-    one(b, plain("a", 1 << 20));
-}
-static void offset_wraps(blob *b)
-{
-    one(b, plain("a", UINT64_MAX - 31));
-}
+static void offset_ragged(blob *b) { one(b, plain("a", 8)); }
+static void offset_past_end(blob *b) { one(b, plain("a", 1 << 20)); }
+static void offset_wraps(blob *b) { one(b, plain("a", UINT64_MAX - 31)); }
 static void data_short(blob *b)
 {
     one(b, plain("a", 0));
@@ -430,7 +334,8 @@ static const struct malformed {
     {row_ragged_foreign, BT_FORMAT,
      "tensor 'a': rows of 32 elements, must be a multiple of 256 for iq2_xxs"},
     {offset_ragged, BT_FORMAT, "tensor 'a' lies at offset 8, must be a multiple of 32"},
-    {offset_past_end, BT_FORMAT, "tensor 'a' needs 64 bytes at offset 1048576, but the file has 64"},
+    {offset_past_end, BT_FORMAT,
+     "tensor 'a' needs 64 bytes at offset 1048576, but the file has 64"},
     {offset_wraps, BT_FORMAT, "tensor 'a' needs 64 bytes at offset 18446744073709551584"},
     {data_short, BT_FORMAT, "tensor 'a' needs 64 bytes at offset 0, but the file has 63"},
     {data_none, BT_FORMAT, "tensor 'a' needs 64 bytes at offset 0, but the file has 0"},
@@ -579,8 +484,10 @@ static void getters_name_the_key_the_value_and_the_range(void **state)
                  "key 'a.text' is text, must be a number");
     assert_fails(bt_gguf_opt_f64(&g, "a.f32", 0, 1, &f), BT_FORMAT,
                  "key 'a.f32' is 1.5, must be from 0 to 1");
-    assert_fails(bt_gguf_opt_bool(&g, "a.u32", &b), BT_FORMAT, "key 'a.u32' is u32, must be a bool");
-    assert_fails(bt_gguf_opt_text(&g, "a.numbers", &text), BT_FORMAT, "is array of i32, must be a text");
+    assert_fails(bt_gguf_opt_bool(&g, "a.u32", &b), BT_FORMAT,
+                 "key 'a.u32' is u32, must be a bool");
+    assert_fails(bt_gguf_opt_text(&g, "a.numbers", &text), BT_FORMAT,
+                 "is array of i32, must be a text");
     assert_fails(bt_gguf_opt_array(&g, "a.numbers", BT_GGUF_TEXT, &kv), BT_FORMAT,
                  "must be an array of text");
     assert_ok(bt_gguf_opt_i64(&g, "a.none", 0, 9, &i));
@@ -627,7 +534,8 @@ static void version_2_and_other_alignments_are_read(void **state)
     assert_ok(bt_gguf_parse(b.bytes, b.len, &arena, &g));
     assert_int_equal(g.version, 2);
     assert_int_equal(g.tensor[0].offset % 64, 0);
-    assert_int_equal(g.tensor[1].desc.dtype, BT_DTYPE_COUNT); // listed, though we cannot compute with it
+    assert_int_equal(g.tensor[1].desc.dtype,
+                     BT_DTYPE_COUNT); // listed, though we cannot compute with it
     assert_string_equal(bt_gguf_tensor_type_name(g.tensor[1].type), "iq2_xxs");
     assert_int_equal(g.tensor[1].n_bytes, 66);
     bt_arena_done(&arena);

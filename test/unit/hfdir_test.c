@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hfdir: config.json in all spellings and with one thing wrong each, tensor names, and directories whose
- * index tries to lead elsewhere. */
+/* hfdir: config.json in all spellings and with one thing wrong each, tensor names, and directories
+ * whose index tries to lead elsewhere. */
 #include "base/bits.h"
 #include "base/file.h"
 #include "model/hfdir.h"
@@ -27,8 +27,9 @@ static bt_status parse(const char *text, bt_hf_arch *config)
     return st;
 }
 
-#define BASE                                                                                               \
-    "\"hidden_size\":64,\"num_hidden_layers\":2,\"num_attention_heads\":8,\"num_key_value_heads\":4,"      \
+#define BASE                                                                                       \
+    "\"hidden_size\":64,\"num_hidden_layers\":2,\"num_attention_heads\":8,\"num_key_value_"        \
+    "heads\":4,"                                                                                   \
     "\"intermediate_size\":128,\"vocab_size\":100,\"max_position_embeddings\":512"
 #define LLAMA               "\"architectures\":[\"LlamaForCausalLM\"]," BASE
 #define QWEN2               "\"architectures\":[\"Qwen2ForCausalLM\"]," BASE
@@ -54,17 +55,22 @@ static const struct malformed {
      "'GemmaForCausalLM' is not supported; supported are Llama"},
     {WITHOUT("\"num_hidden_layers\":2", ""), BT_FORMAT, "'hidden_size' is missing"},
     {WITHOUT("\"hidden_size\":0", ""), BT_FORMAT, "'hidden_size' is 0, must be from 1"},
-    {WITHOUT("\"hidden_size\":\"64\"", ""), BT_FORMAT, "'hidden_size' is a string, must be an integer"},
-    {WITHOUT("\"hidden_size\":64.5", ""), BT_FORMAT, "'hidden_size' is a number, must be an integer"},
+    {WITHOUT("\"hidden_size\":\"64\"", ""), BT_FORMAT,
+     "'hidden_size' is a string, must be an integer"},
+    {WITHOUT("\"hidden_size\":64.5", ""), BT_FORMAT,
+     "'hidden_size' is a number, must be an integer"},
     {WITHOUT("\"hidden_size\":-64", ""), BT_FORMAT, "'hidden_size' is -64"},
-    {WITHOUT("\"hidden_size\":4611686018427387904", ""), BT_FORMAT, "'hidden_size' is 4611686018427387904"},
+    {WITHOUT("\"hidden_size\":4611686018427387904", ""), BT_FORMAT,
+     "'hidden_size' is 4611686018427387904"},
     {WITHOUT("\"hidden_size\":64,", "\"num_hidden_layers\":1000000"), BT_FORMAT,
      "'num_hidden_layers' is 1000000, must be from 1 to 512"},
     {WITHOUT("\"hidden_size\":64,\"num_hidden_layers\":2,", "\"intermediate_size\":0"), BT_FORMAT,
      "'intermediate_size' is 0"},
-    {WITHOUT("\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":9,", "\"vocab_size\":0"),
+    {WITHOUT("\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":9,",
+             "\"vocab_size\":0"),
      BT_FORMAT, "'vocab_size' is 0"},
-    {WITHOUT("\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":9,\"vocab_size\":9", ""),
+    {WITHOUT("\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_size\":9,\"vocab_size\":9",
+             ""),
      BT_FORMAT, "'max_position_embeddings' is missing"},
     {"{" LLAMA ",\"rms_norm_eps\":-1}", BT_FORMAT, "'rms_norm_eps' is -1"},
     {"{" LLAMA ",\"rms_norm_eps\":NaN}", BT_FORMAT, "JSON line 1"},
@@ -72,7 +78,8 @@ static const struct malformed {
     {"{" LLAMA ",\"head_dim\":100000}", BT_FORMAT, "'head_dim' is 100000"},
     {"{" LLAMA ",\"rope_theta\":0}", BT_FORMAT, "'rope_theta' is 0"},
     {"{" LLAMA ",\"rope_theta\":\"big\"}", BT_FORMAT, "'rope_theta' is a string"},
-    {"{" LLAMA ",\"rope_scaling\":7}", BT_FORMAT, "'rope_scaling' or 'rope_parameters' is not an object"},
+    {"{" LLAMA ",\"rope_scaling\":7}", BT_FORMAT,
+     "'rope_scaling' or 'rope_parameters' is not an object"},
     {"{" LLAMA ",\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2}}", BT_UNSUPPORTED,
      "rotary scaling 'dynamic' is not supported"},
     {"{" LLAMA ",\"rope_scaling\":{\"type\":\"linear\"}}", BT_FORMAT, "'factor' is missing"},
@@ -80,19 +87,23 @@ static const struct malformed {
      "'factor' is 0, must be from 1"},
     {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8}}", BT_FORMAT,
      "'low_freq_factor' is missing"},
-    {"{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_"
-               "factor\":1}}",
+    {"{" LLAMA
+     ",\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,\"low_freq_factor\":4,\"high_freq_"
+     "factor\":1}}",
      BT_FORMAT, "high_freq_factor is 1, must be more than low_freq_factor"},
-    {"{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":8,\"truncate\":false}}", BT_UNSUPPORTED,
-     "'truncate' is false"},
-    {"{" LLAMA ",\"rope_parameters\":{\"full_attention\":{}}}", BT_UNSUPPORTED, "differ between layers"},
+    {"{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":8,\"truncate\":false}}",
+     BT_UNSUPPORTED, "'truncate' is false"},
+    {"{" LLAMA ",\"rope_parameters\":{\"full_attention\":{}}}", BT_UNSUPPORTED,
+     "differ between layers"},
     {"{" LLAMA ",\"hidden_act\":\"gelu\"}", BT_UNSUPPORTED, "'hidden_act' is 'gelu', must be silu"},
     {"{" LLAMA ",\"quantization_config\":{\"quant_method\":\"awq\"}}", BT_UNSUPPORTED,
      "quantised by 'awq'"},
     {"{" LLAMA ",\"attention_bias\":1}", BT_FORMAT, "'attention_bias' is an integer"},
     {"{" LLAMA ",\"tie_word_embeddings\":\"no\"}", BT_FORMAT, "'tie_word_embeddings' is a string"},
-    {"{" LLAMA ",\"eos_token_id\":\"</s>\"}", BT_FORMAT, "'eos_token_id' must be an integer or a list"},
-    {"{" LLAMA ",\"eos_token_id\":[1,null]}", BT_FORMAT, "'eos_token_id' must be an integer or a list"},
+    {"{" LLAMA ",\"eos_token_id\":\"</s>\"}", BT_FORMAT,
+     "'eos_token_id' must be an integer or a list"},
+    {"{" LLAMA ",\"eos_token_id\":[1,null]}", BT_FORMAT,
+     "'eos_token_id' must be an integer or a list"},
     {"{" LLAMA ",\"eos_token_id\":4611686018427387904}", BT_FORMAT,
      "'eos_token_id' is 4611686018427387904"},
     {"{" MISTRAL ",\"sliding_window\":0}", BT_FORMAT, "'sliding_window' is 0"},
@@ -100,15 +111,18 @@ static const struct malformed {
      "one entry for each of the 2 layers"},
     {"{" QWEN2 ",\"use_sliding_window\":true,\"layer_types\":[\"full_attention\",\"linear\"]}",
      BT_UNSUPPORTED, "layer 1 has the attention type 'linear'"},
-    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_"
+    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,"
+     "\"intermediate_"
      "size\":9,\"vocab_size\":9,"
      "\"max_position_embeddings\":9,\"num_attention_heads\":0}",
      BT_FORMAT, "'num_attention_heads' is 0"},
-    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_"
+    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,"
+     "\"intermediate_"
      "size\":9,\"vocab_size\":9,"
      "\"max_position_embeddings\":9,\"num_attention_heads\":7}",
      BT_FORMAT, "'hidden_size' is 64, which is no multiple of the 7"},
-    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,\"intermediate_"
+    {"{\"architectures\":[\"LlamaForCausalLM\"],\"hidden_size\":64,\"num_hidden_layers\":2,"
+     "\"intermediate_"
      "size\":9,\"vocab_size\":9,"
      "\"max_position_embeddings\":9,\"num_attention_heads\":8,\"num_key_value_heads\":3}",
      BT_FORMAT, "8 heads cannot share 3"},
@@ -153,8 +167,8 @@ static void defaults_are_those_of_the_class(void **state)
     assert_true(c.hp.qk_norm && !c.hp.qkv_bias);
     assert_ok(parse("{" QWEN3 ",\"head_dim\":null}", &c));
     assert_int_equal(c.hp.d_head, 8);
-    assert_ok(
-        parse("{" LLAMA ",\"attention_bias\":true,\"mlp_bias\":true,\"tie_word_embeddings\":true}", &c));
+    assert_ok(parse(
+        "{" LLAMA ",\"attention_bias\":true,\"mlp_bias\":true,\"tie_word_embeddings\":true}", &c));
     assert_true(c.hp.qkv_bias && c.hp.out_bias && c.hp.ffn_bias && c.hp.tie_embeddings);
 }
 
@@ -170,12 +184,14 @@ static void windows_are_on_the_layers_that_have_them(void **state)
     assert_int_equal(bt_hparams_window(&c.hp, 0), 16);
     assert_ok(parse("{" QWEN2 ",\"sliding_window\":16,\"use_sliding_window\":false}", &c));
     assert_int_equal(c.hp.window, 0);
-    assert_ok(
-        parse("{" QWEN2 ",\"sliding_window\":16,\"use_sliding_window\":true,\"max_window_layers\":1}", &c));
+    assert_ok(parse("{" QWEN2
+                    ",\"sliding_window\":16,\"use_sliding_window\":true,\"max_window_layers\":1}",
+                    &c));
     assert_int_equal(bt_hparams_window(&c.hp, 0), 0);
     assert_int_equal(bt_hparams_window(&c.hp, 1), 16);
-    assert_ok(
-        parse("{" QWEN2 ",\"sliding_window\":16,\"use_sliding_window\":true,\"max_window_layers\":2}", &c));
+    assert_ok(parse("{" QWEN2
+                    ",\"sliding_window\":16,\"use_sliding_window\":true,\"max_window_layers\":2}",
+                    &c));
     assert_int_equal(c.hp.window, 0);
     assert_ok(parse("{" QWEN3 ",\"sliding_window\":16,\"use_sliding_window\":true,\"layer_types\":"
                     "[\"sliding_attention\",\"full_attention\"]}",
@@ -188,30 +204,32 @@ static void rope_is_read_in_old_and_new_spellings(void **state)
 {
     (void)state;
     bt_hf_arch c;
-    assert_ok(
-        parse("{" LLAMA ",\"rope_theta\":5e5,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}", &c));
+    assert_ok(parse("{" LLAMA
+                    ",\"rope_theta\":5e5,\"rope_scaling\":{\"type\":\"linear\",\"factor\":4.0}}",
+                    &c));
     assert_int_equal(c.hp.rope.scaling, BT_ROPE_SCALE_LINEAR);
     assert_true(c.hp.rope.base == 500000 && c.hp.rope.factor == 4);
-    assert_ok(parse("{" LLAMA ",\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"default\"}}", &c));
+    assert_ok(parse(
+        "{" LLAMA ",\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"default\"}}", &c));
     assert_int_equal(c.hp.rope.scaling, BT_ROPE_SCALE_NONE);
     assert_true(c.hp.rope.base == 1000000);
-    assert_ok(
-        parse("{" LLAMA ",\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"llama3\",\"factor\":32,"
-              "\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
-              &c));
+    assert_ok(parse(
+        "{" LLAMA ",\"rope_parameters\":{\"rope_theta\":1e6,\"rope_type\":\"llama3\",\"factor\":32,"
+        "\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":64}}",
+        &c));
     assert_int_equal(c.hp.rope.scaling, BT_ROPE_SCALE_LLAMA3);
     assert_int_equal(c.hp.rope.n_ctx_orig, 64);
     assert_ok(parse("{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}}", &c));
     assert_int_equal(c.hp.rope.n_ctx_orig, 512);
     assert_float_equal(c.hp.rope.attn_factor, 0.1 * log(4) + 1, 1e-12);
     assert_true(c.hp.rope.beta_fast == 32 && c.hp.rope.beta_slow == 1);
-    assert_ok(
-        parse("{" LLAMA
-              ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":40,\"mscale\":1.0,\"mscale_all_dim\":1.0}}",
-              &c));
+    assert_ok(parse("{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":40,\"mscale\":1.0,"
+                              "\"mscale_all_dim\":1.0}}",
+                    &c));
     assert_true(c.hp.rope.attn_factor == 1);
-    assert_ok(parse(
-        "{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"attention_factor\":1.5}}", &c));
+    assert_ok(parse("{" LLAMA
+                    ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":4,\"attention_factor\":1.5}}",
+                    &c));
     assert_true(c.hp.rope.attn_factor == 1.5);
     assert_ok(parse("{" LLAMA ",\"partial_rotary_factor\":0.5}", &c));
     assert_int_equal(c.hp.rope.d_rot, 4);
@@ -241,18 +259,23 @@ static void the_known_models_configs_give_exact_hyperparameters(void **state)
         double base;
         bool tie;
     } want[] = {
-        {"configs/Qwen--Qwen3-0.6B_config.json", 28, 16, 8, 1024, 128, 3072, 151936, 40960, 1e6, true},
-        {"configs/Qwen--Qwen3-8B_config.json", 36, 32, 8, 4096, 128, 12288, 151936, 40960, 1e6, false},
-        {"configs/Qwen--Qwen3-32B_config.json", 64, 64, 8, 5120, 128, 25600, 151936, 40960, 1e6, false},
-        {"configs/meta-llama--Meta-Llama-3.1-8B_config.json", 32, 32, 8, 4096, 128, 14336, 128256, 131072,
-         5e5, false},
-        {"configs/meta-llama--Meta-Llama-3.1-70B_config.json", 80, 64, 8, 8192, 128, 28672, 128256, 131072,
-         5e5, false},
+        {"configs/Qwen--Qwen3-0.6B_config.json", 28, 16, 8, 1024, 128, 3072, 151936, 40960, 1e6,
+         true},
+        {"configs/Qwen--Qwen3-8B_config.json", 36, 32, 8, 4096, 128, 12288, 151936, 40960, 1e6,
+         false},
+        {"configs/Qwen--Qwen3-32B_config.json", 64, 64, 8, 5120, 128, 25600, 151936, 40960, 1e6,
+         false},
+        {"configs/meta-llama--Meta-Llama-3.1-8B_config.json", 32, 32, 8, 4096, 128, 14336, 128256,
+         131072, 5e5, false},
+        {"configs/meta-llama--Meta-Llama-3.1-70B_config.json", 80, 64, 8, 8192, 128, 28672, 128256,
+         131072, 5e5, false},
     };
     static const char *const refused[][2] = {
         {"configs/Qwen--Qwen3-30B-A3B_config.json", "'Qwen3MoeForCausalLM' is not supported"},
-        {"configs/deepseek-ai--DeepSeek-V3_config.json", "'DeepseekV3ForCausalLM' is not supported"},
-        {"configs/mistralai--Mixtral-8x7B-v0.1_config.json", "'MixtralForCausalLM' is not supported"},
+        {"configs/deepseek-ai--DeepSeek-V3_config.json",
+         "'DeepseekV3ForCausalLM' is not supported"},
+        {"configs/mistralai--Mixtral-8x7B-v0.1_config.json",
+         "'MixtralForCausalLM' is not supported"},
     };
     bt_hf_arch c;
     for (size_t i = 0; i < BT_COUNT_OF(want); i++) {
@@ -266,7 +289,8 @@ static void the_known_models_configs_give_exact_hyperparameters(void **state)
         assert_true(hp->d_model == want[i].d_model && hp->d_head == want[i].d_head &&
                     hp->d_ff == want[i].d_ff);
         assert_true(hp->n_vocab == want[i].n_vocab && hp->n_ctx_train == want[i].n_ctx);
-        assert_true(hp->rope.base == want[i].base && hp->tie_embeddings == want[i].tie && hp->window == 0);
+        assert_true(hp->rope.base == want[i].base && hp->tie_embeddings == want[i].tie &&
+                    hp->window == 0);
         assert_true(hp->rope.scaling == (i < 3 ? BT_ROPE_SCALE_NONE : BT_ROPE_SCALE_LLAMA3));
         bt_buf_done(&text);
     }
@@ -312,7 +336,8 @@ static void tensor_names_become_canonical(void **state)
         assert_true(bt_hf_tensor_name(names[i][0], out));
         assert_string_equal(out, names[i][1]);
     }
-    for (size_t i = 0; i < BT_COUNT_OF(strangers); i++) assert_false(bt_hf_tensor_name(strangers[i], out));
+    for (size_t i = 0; i < BT_COUNT_OF(strangers); i++)
+        assert_false(bt_hf_tensor_name(strangers[i], out));
 }
 
 /* ---- directories ---- */
@@ -367,7 +392,8 @@ static void an_index_must_agree_with_its_shards(void **state)
     bt_model_file *file;
     tiny_dir_open(&dir);
     tiny_write(&dir, &config);
-    assert_int_equal(rename(tiny_path(&dir, "model.safetensors"), tiny_path(&dir, "part.safetensors")), 0);
+    assert_int_equal(
+        rename(tiny_path(&dir, "model.safetensors"), tiny_path(&dir, "part.safetensors")), 0);
     for (size_t i = 0; i < BT_COUNT_OF(cases); i++) {
         write_text(tiny_path(&dir, "model.safetensors.index.json"), cases[i][0]);
         bt_status st = bt_model_file_open(dir.path, BT_USE_COMPUTE, &file);
@@ -397,7 +423,8 @@ static void every_family_opens_and_gaps_are_named(void **state)
         assert_string_equal(bt_model_file_format(file), "HF safetensors");
         assert_false(bt_model_file_permuted(file));
         bt_model_file_close(file);
-        assert_fails(bt_model_file_open(dir.path, BT_USE_TOKENIZER, &file), BT_NOTFOUND, "tokenizer");
+        assert_fails(bt_model_file_open(dir.path, BT_USE_TOKENIZER, &file), BT_NOTFOUND,
+                     "tokenizer");
         unlink(tiny_path(&dir, "config.json"));
         assert_fails(bt_model_file_open(dir.path, BT_USE_COMPUTE, &file), BT_NOTFOUND,
                      "there is no 'config.json'");
@@ -412,7 +439,8 @@ static void shapes_are_compared_with_the_config(void **state)
         // what config.json says, what it is made to say, what is found wrong
         {"\"vocab_size\": 96", "\"vocab_size\": 95",
          "tensor 'token_embd.weight' is [96, 256], must be [95, 256]"},
-        {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "has no tensor 'blk.2.attn_norm.weight'"},
+        {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
+         "has no tensor 'blk.2.attn_norm.weight'"},
         {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1", "tensor 'blk.1."},
         {"\"intermediate_size\": 256", "\"intermediate_size\": 128",
          "tensor 'blk.0.ffn_gate.weight' is [256, 256], must be [128, 256]"},

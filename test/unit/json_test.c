@@ -16,7 +16,8 @@ static json_t *parsed(const char *text)
 static void bad_documents_are_refused_with_their_place(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\xff\"", "NaN", "1e400", "[1] x"};
+    static const char *const bad[] = {
+        "", "{", "{\"a\":1,\"a\":2}", "[1,]", "\"\xff\"", "NaN", "1e400", "[1] x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         json_t *doc;
         assert_fails(bt_json_parse(bad[i], strlen(bad[i]), &doc), BT_FORMAT, "JSON line");
@@ -33,16 +34,17 @@ static void getters_name_the_key_and_the_fault(void **state)
     bool b;
     assert_ok(bt_json_get_i64(o, "n", 0, 9, &n));
     assert_int_equal(n, 5);
-    assert_ok(bt_json_get_f64(o, "n", 0, 9, &x));   // an integer is a number
+    assert_ok(bt_json_get_f64(o, "n", 0, 9, &x)); // an integer is a number
     assert_true(x == 5);
     assert_ok(bt_json_get_text(o, "t", &t));
     assert_string_equal(t, "hi");
     assert_ok(bt_json_get_bool(o, "b", &b));
     assert_true(b);
-    assert_ok(bt_json_opt_i64(o, "z", 0, 9, 3, &n));   // null counts as absent
+    assert_ok(bt_json_opt_i64(o, "z", 0, 9, 3, &n)); // null counts as absent
     assert_int_equal(n, 3);
     assert_fails(bt_json_get_i64(o, "n", 6, 9, &n), BT_FORMAT, "'n' is 5, must be from 6 to 9");
-    assert_fails(bt_json_get_i64(o, "x", 0, 9, &n), BT_FORMAT, "'x' is a number, must be an integer");
+    assert_fails(bt_json_get_i64(o, "x", 0, 9, &n), BT_FORMAT,
+                 "'x' is a number, must be an integer");
     assert_fails(bt_json_get_text(o, "q", &t), BT_NOTFOUND, "'q' is missing");
     assert_fails(bt_json_opt_bool(o, "t", true, &b), BT_FORMAT, "'t' is a string");
     json_decref(o);
@@ -90,13 +92,13 @@ static void utf8_accepts_exactly_the_scalar_values(void **state)
         assert_int_equal(bt_utf8_valid_len(text, n), scalar ? n : 0);
         if (!scalar) continue;
         assert_int_equal(bt_utf8_decode(text, n), c);
-        for (size_t cut = 1; cut < n; cut++) {   // every prefix is held back whole, the rest never
+        for (size_t cut = 1; cut < n; cut++) { // every prefix is held back whole, the rest never
             assert_int_equal(bt_utf8_valid_len(text, cut), 0);
             assert_int_equal(bt_utf8_partial_tail(text, cut), cut);
         }
         assert_int_equal(bt_utf8_partial_tail(text, n), 0);
     }
-    assert_int_equal(bt_utf8_valid_len("\xC0\x80", 2), 0);   // overlong
+    assert_int_equal(bt_utf8_valid_len("\xC0\x80", 2), 0); // overlong
     assert_int_equal(bt_utf8_partial_tail("\xE0\x80", 2), 0);
     assert_int_equal(bt_utf8_partial_tail("\x80\x80\x80\x80", 4), 0);
 }

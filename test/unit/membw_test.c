@@ -11,7 +11,8 @@ static void a_measurement_is_plausible_short_and_leaves_nothing(void **state)
     size_t live = bt_mem_live(BT_MEM_MISC);
     int64_t start = bt_now_ns();
     assert_ok(bt_membw_measure(2, &rate));
-    assert_true(bt_seconds_since(start) < 5); // 0.1 s where nothing else runs; sanitizers and neighbours slow it
+    assert_true(bt_seconds_since(start) <
+                5); // 0.1 s where nothing else runs; sanitizers and neighbours slow it
     assert_true(rate > 50e6 && rate < 1e14);
     assert_int_equal(bt_mem_live(BT_MEM_MISC), live);
 }

@@ -31,8 +31,8 @@ static bt_tokenizer *make_tokenizer(void)
     return t;
 }
 
-/* Encode `text`, in which [ and ] (not part of it) enclose data, and compare with `want`: the ids of
- * special tokens as A, B, T and every other token as a dot. */
+/* Encode `text`, in which [ and ] (not part of it) enclose data, and compare with `want`: the ids
+ * of special tokens as A, B, T and every other token as a dot. */
 static void check(const bt_tokenizer *t, const char *marked, const char *want)
 {
     char text[128], got[128];
@@ -49,8 +49,7 @@ static void check(const bt_tokenizer *t, const char *marked, const char *want)
     }
     bt_mixed_text mixed = {text, len, data, n_data};
     assert_ok(bt_tokenizer_encode_mixed(t, &mixed, ids, 128, &n_id));
-    for (size_t i = 0; i < n_id; i++)
-        got[i] = ids[i] < 94 ? '.' : "ABT"[ids[i] - 94];
+    for (size_t i = 0; i < n_id; i++) got[i] = ids[i] < 94 ? '.' : "ABT"[ids[i] - 94];
     got[n_id] = 0;
     assert_string_equal(got, want);
 }

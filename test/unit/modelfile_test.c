@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* modelfile: real models in every form give the same tensors; files whose parts do not fit together are
- * refused by name; splits; every failing allocation on the way. */
+/* modelfile: real models in every form give the same tensors; files whose parts do not fit together
+ * are refused by name; splits; every failing allocation on the way. */
 #include "base/bits.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -55,7 +55,8 @@ static void rebuild(const bt_buf *in, const edit *e, bt_buf *out)
         bool edited = e->tensor && !strcmp(t->name, e->tensor);
         if (e->drop_tensor && !strcmp(t->name, e->drop_tensor)) continue;
         if (edited && e->dim[0]) t->desc = bt_desc_2d(t->desc.dtype, e->dim[0], e->dim[1]);
-        assert_ok(bt_gguf_put_tensor(&head, edited && e->rename ? e->rename : t->name, &t->desc, NULL));
+        assert_ok(
+            bt_gguf_put_tensor(&head, edited && e->rename ? e->rename : t->name, &t->desc, NULL));
         if (edited && e->type) memcpy(head.info.data + head.info.len - 12, &e->type, 4);
     }
     assert_ok(bt_gguf_out_head(&head, out));
@@ -68,23 +69,18 @@ static void rebuild(const bt_buf *in, const edit *e, bt_buf *out)
 
 static bt_status open_bytes(const bt_buf *bytes, bt_model_use use, bt_model_file **ret_file)
 {
-    return bt_model_file_from_bytes((uint8_t *)bytes->data, bytes->len, NULL, "test", use, ret_file);
+    return bt_model_file_from_bytes((uint8_t *)bytes->data, bytes->len, NULL, "test", use,
+                                    ret_file);
 }
 
-#define PUT_U32(name, key, value)                                                                          \
-    static void name(bt_gguf_out *out)                                                                     \
-    {                                                                                                      \
-        assert_ok(bt_gguf_put_u32(out, key, value));                                                       \
-    }
-#define PUT_F32(name, key, value)                                                                          \
-    static void name(bt_gguf_out *out)                                                                     \
-    {                                                                                                      \
-        assert_ok(bt_gguf_put_f32(out, key, value));                                                       \
-    }
-#define PUT_TEXT(name, key, text)                                                                          \
-    static void name(bt_gguf_out *out)                                                                     \
-    {                                                                                                      \
-        assert_ok(bt_gguf_put_text(out, key, text, strlen(text)));                                         \
+#define PUT_U32(name, key, value)                                                                  \
+    static void name(bt_gguf_out *out) { assert_ok(bt_gguf_put_u32(out, key, value)); }
+#define PUT_F32(name, key, value)                                                                  \
+    static void name(bt_gguf_out *out) { assert_ok(bt_gguf_put_f32(out, key, value)); }
+#define PUT_TEXT(name, key, text)                                                                  \
+    static void name(bt_gguf_out *out)                                                             \
+    {                                                                                              \
+        assert_ok(bt_gguf_put_text(out, key, text, strlen(text)));                                 \
     }
 
 PUT_U32(heads_0, "llama.attention.head_count", 0)
@@ -148,10 +144,14 @@ static const struct misfit {
     const char *message;
 } misfits[] = {
     {{.drop_key = "general.architecture"}, BT_FORMAT, "key 'general.architecture' is missing"},
-    {{.drop_key = "general.architecture", .put = arch_gemma}, BT_UNSUPPORTED, "'gemma' is not supported"},
+    {{.drop_key = "general.architecture", .put = arch_gemma},
+     BT_UNSUPPORTED,
+     "'gemma' is not supported"},
     {{.drop_key = "general.architecture", .put = arch_nul}, BT_FORMAT, "has a NUL byte"},
     {{.drop_key = "llama.block_count"}, BT_FORMAT, "key 'llama.block_count' is missing"},
-    {{.drop_key = "llama.block_count", .put = layers_text}, BT_FORMAT, "is text, must be an integer"},
+    {{.drop_key = "llama.block_count", .put = layers_text},
+     BT_FORMAT,
+     "is text, must be an integer"},
     {{.drop_key = "llama.block_count", .put = layers_0}, BT_FORMAT, "'llama.block_count' is 0"},
     {{.drop_key = "llama.block_count", .put = layers_million},
      BT_FORMAT,
@@ -159,13 +159,19 @@ static const struct misfit {
     {{.drop_key = "llama.block_count", .put = layers_1},
      BT_FORMAT,
      "tensor 'blk.1.attn_norm.weight' belongs"},
-    {{.drop_key = "llama.block_count", .put = layers_3}, BT_NOTFOUND, "no tensor 'blk.2.attn_norm.weight'"},
+    {{.drop_key = "llama.block_count", .put = layers_3},
+     BT_NOTFOUND,
+     "no tensor 'blk.2.attn_norm.weight'"},
     {{.drop_key = "llama.attention.head_count", .put = heads_0},
      BT_FORMAT,
      "head_count' is 0, must be from 1"},
-    {{.drop_key = "llama.attention.head_count", .put = heads_huge}, BT_FORMAT, "head_count' is 4000000000"},
+    {{.drop_key = "llama.attention.head_count", .put = heads_huge},
+     BT_FORMAT,
+     "head_count' is 4000000000"},
     {{.drop_key = "llama.attention.head_count_kv", .put = kv_0}, BT_FORMAT, "key-value heads is 0"},
-    {{.drop_key = "llama.attention.head_count_kv", .put = kv_3}, BT_FORMAT, "4 heads cannot share 3"},
+    {{.drop_key = "llama.attention.head_count_kv", .put = kv_3},
+     BT_FORMAT,
+     "4 heads cannot share 3"},
     {{.drop_key = "llama.attention.head_count_kv", .put = kv_varies},
      BT_UNSUPPORTED,
      "differs between layers"},
@@ -189,7 +195,9 @@ static const struct misfit {
     {{.drop_key = "llama.attention.layer_norm_rms_epsilon", .put = eps_negative},
      BT_FORMAT,
      "epsilon' is -1"},
-    {{.drop_key = "llama.attention.layer_norm_rms_epsilon", .put = eps_two}, BT_FORMAT, "epsilon' is 2"},
+    {{.drop_key = "llama.attention.layer_norm_rms_epsilon", .put = eps_two},
+     BT_FORMAT,
+     "epsilon' is 2"},
     {{.drop_key = "llama.attention.value_length", .put = value_16},
      BT_UNSUPPORTED,
      "32 and values 16 elements"},
@@ -200,11 +208,15 @@ static const struct misfit {
      "the vocabulary has 2 tokens, but the embedding 512 rows"},
     {{.drop_key = "tokenizer.ggml.tokens"}, BT_FORMAT, "key 'tokenizer.ggml.tokens' is missing"},
     {{.drop_key = "tokenizer.ggml.model"}, BT_FORMAT, "key 'tokenizer.ggml.model' is missing"},
-    {{.drop_key = "tokenizer.ggml.model", .put = model_wordpiece}, BT_UNSUPPORTED, "tokenizer 'bert'"},
+    {{.drop_key = "tokenizer.ggml.model", .put = model_wordpiece},
+     BT_UNSUPPORTED,
+     "tokenizer 'bert'"},
     {{.drop_key = "tokenizer.ggml.token_type", .put = types_short},
      BT_FORMAT,
      "has 2 entries, but there are 512"},
-    {{.drop_key = "tokenizer.ggml.token_type", .put = types_wild}, BT_FORMAT, "token 9 has type 77"},
+    {{.drop_key = "tokenizer.ggml.token_type", .put = types_wild},
+     BT_FORMAT,
+     "token 9 has type 77"},
     {{.drop_key = "tokenizer.ggml.eos_token_id", .put = eos_600},
      BT_FORMAT,
      "is 600, but there are 512 tokens"},
@@ -214,8 +226,12 @@ static const struct misfit {
     {{.tensor = "output.weight", .dim = {128, 512}},
      BT_FORMAT,
      "'output.weight' is [128, 512], must be [512, 128]"},
-    {{.tensor = "token_embd.weight", .dim = {256, 256}}, BT_FORMAT, "but the embedding has 256 rows"},
-    {{.tensor = "blk.0.attn_norm.weight", .dim = {1, 128}}, BT_FORMAT, "is [1, 128], must be [128]"},
+    {{.tensor = "token_embd.weight", .dim = {256, 256}},
+     BT_FORMAT,
+     "but the embedding has 256 rows"},
+    {{.tensor = "blk.0.attn_norm.weight", .dim = {1, 128}},
+     BT_FORMAT,
+     "is [1, 128], must be [128]"},
     {{.tensor = "output.weight", .rename = "blk.0.ffn_gate_exps.weight"},
      BT_UNSUPPORTED,
      "is not part of a llama"},
@@ -225,7 +241,9 @@ static const struct misfit {
     {{.tensor = "output.weight", .rename = "blk.00.attn_q.weight"},
      BT_UNSUPPORTED,
      "is not part of a llama"},
-    {{.tensor = "output.weight", .rename = "blk.99999999999999999999.x"}, BT_FORMAT, "belongs to no layer"},
+    {{.tensor = "output.weight", .rename = "blk.99999999999999999999.x"},
+     BT_FORMAT,
+     "belongs to no layer"},
     {{.tensor = "output.weight", .rename = "blk.0.attn_q.bias"},
      BT_FORMAT,
      "'blk.0.attn_q.bias' is [512, 128]"},
@@ -247,7 +265,8 @@ static void parts_that_do_not_fit_are_refused_by_name(void **state)
     for (size_t i = 0; i < BT_COUNT_OF(misfits); i++) {
         bt_buf bad = {0};
         rebuild(&good, &misfits[i].edit, &bad);
-        assert_fails(open_bytes(&bad, BT_USE_COMPUTE, &file), misfits[i].status, misfits[i].message);
+        assert_fails(open_bytes(&bad, BT_USE_COMPUTE, &file), misfits[i].status,
+                     misfits[i].message);
         bt_buf_done(&bad);
     }
     bt_buf_done(&good);
@@ -302,8 +321,8 @@ static float element(const bt_tensor_view *view, int64_t row, int64_t col)
 {
     static float wide[4096];
     int64_t n = view->desc.dim[view->desc.n_dim - 1];
-    bt_dequant_row(view->desc.dtype, (const uint8_t *)view->data + row * bt_row_bytes(view->desc.dtype, n),
-                   n, wide);
+    bt_dequant_row(view->desc.dtype,
+                   (const uint8_t *)view->data + row * bt_row_bytes(view->desc.dtype, n), n, wide);
     return wide[col];
 }
 
@@ -317,15 +336,18 @@ static void compare_models(const bt_model_file *gguf, const bt_model_file *hf, b
 {
     int32_t d_head = bt_model_file_hparams(gguf)->d_head;
     for (int64_t i = 0; i < bt_model_file_n_tensor(hf); i++) {
-        const bt_tensor_view *b = bt_model_file_tensor(hf, i), *a = bt_model_file_find(gguf, b->name);
+        const bt_tensor_view *b = bt_model_file_tensor(hf, i),
+                             *a = bt_model_file_find(gguf, b->name);
         assert_non_null(a);
         bool rotated = strstr(b->name, "attn_q.") || strstr(b->name, "attn_k.");
-        int64_t n_row = b->desc.n_dim == 2 ? b->desc.dim[0] : 1, n_col = b->desc.dim[b->desc.n_dim - 1];
+        int64_t n_row = b->desc.n_dim == 2 ? b->desc.dim[0] : 1,
+                n_col = b->desc.dim[b->desc.n_dim - 1];
         for (int64_t r = 0; r < n_row; r++)
             for (int64_t c = 0; c < n_col; c += 7) {
                 float x = element(a, r, c), y = element(b, rotated ? halves_row(r, d_head) : r, c);
                 if (rounded)
-                    assert_true(x - y <= 0.004f * (x < 0 ? -x : x) && y - x <= 0.004f * (x < 0 ? -x : x));
+                    assert_true(x - y <= 0.004f * (x < 0 ? -x : x) &&
+                                y - x <= 0.004f * (x < 0 ? -x : x));
                 else
                     assert_true(x == y);
             }
@@ -397,13 +419,15 @@ static void paths_that_are_no_model_are_named(void **state)
                  "model.safetensors");
     assert_fails(bt_model_file_open("synth:none", BT_USE_COMPUTE, &file), BT_NOTFOUND,
                  "the shapes are tiny-llama");
-    assert_fails(bt_model_file_open("synth:tiny-llama:iq9", BT_USE_COMPUTE, &file), BT_INVALID, "'iq9'");
+    assert_fails(bt_model_file_open("synth:tiny-llama:iq9", BT_USE_COMPUTE, &file), BT_INVALID,
+                 "'iq9'");
 }
 
 /* ---- splits ---- */
 
 /* Write part `no` of two: the first has the keys, the second every other tensor. */
-static void write_part(const bt_buf *whole, const char *path, int32_t no, int32_t claim, uint32_t n_tensor)
+static void write_part(const bt_buf *whole, const char *path, int32_t no, int32_t claim,
+                       uint32_t n_tensor)
 {
     bt_gguf g;
     bt_arena arena;
@@ -444,13 +468,15 @@ static void a_split_model_is_one_model(void **state)
     const char *first = tiny_path(&dir, "m-00001-of-00002.gguf"),
                *second = tiny_path(&dir, "m-00002-of-00002.gguf");
     write_part(&whole, first, 0, 0, 26);
-    assert_fails(bt_model_file_open(first, BT_USE_COMPUTE, &split), BT_NOTFOUND, "m-00002-of-00002.gguf");
+    assert_fails(bt_model_file_open(first, BT_USE_COMPUTE, &split), BT_NOTFOUND,
+                 "m-00002-of-00002.gguf");
     write_part(&whole, second, 1, 1, 26);
     assert_ok(bt_model_file_open(first, BT_USE_COMPUTE, &split));
     assert_ok(open_bytes(&whole, BT_USE_COMPUTE, &plain));
     assert_int_equal(bt_model_file_n_tensor(split), bt_model_file_n_tensor(plain));
     for (int64_t i = 0; i < bt_model_file_n_tensor(plain); i++) {
-        const bt_tensor_view *a = bt_model_file_tensor(plain, i), *b = bt_model_file_find(split, a->name);
+        const bt_tensor_view *a = bt_model_file_tensor(plain, i),
+                             *b = bt_model_file_find(split, a->name);
         assert_true(bt_desc_equal(&a->desc, &b->desc));
         assert_memory_equal(a->data, b->data, a->n_bytes);
     }
@@ -487,7 +513,8 @@ static void open_with_every_allocation_failing_once(const char *path, bt_model_u
         assert_int_equal(st, BT_NOMEM);
         assert_null(file);
     }
-    assert_int_equal(bt_mem_live(BT_MEM_MODEL) + bt_mem_live(BT_MEM_TEXT) + bt_mem_live(BT_MEM_WEIGHTS), 0);
+    assert_int_equal(
+        bt_mem_live(BT_MEM_MODEL) + bt_mem_live(BT_MEM_TEXT) + bt_mem_live(BT_MEM_WEIGHTS), 0);
 }
 
 static void every_failing_allocation_is_survived(void **state)
@@ -522,7 +549,8 @@ static void the_report_is_json_with_the_facts(void **state)
     assert_ok(bt_json_get_i64(doc, "n_tensor", 21, 21, &n));
     assert_ok(bt_json_get(doc, "memory", JSON_OBJECT, &memory));
     assert_ok(bt_json_get(memory, "kv_bytes_per_token", JSON_OBJECT, &memory));
-    assert_ok(bt_json_get_i64(memory, "f16", 512, 512, &n)); // 2 x 2 layers x 2 heads x 32 x 2 bytes
+    assert_ok(
+        bt_json_get_i64(memory, "f16", 512, 512, &n)); // 2 x 2 layers x 2 heads x 32 x 2 bytes
     assert_int_equal(json_array_size(json_object_get(doc, "tensors")), 21);
     assert_true(json_is_null(json_object_get(doc, "problem")));
     json_decref(doc);

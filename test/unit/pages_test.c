@@ -28,7 +28,8 @@ static void a_sequence_holds_exactly_the_pages_its_tokens_need(void **state)
     assert_ok(bt_pages_seq_new(p, &seq));
     assert_ok(bt_pages_seq_grow(p, seq, 100));
     assert_int_equal(count_of(p, seq), 7);
-    assert_ok(bt_pages_seq_grow(p, seq, 150)); // 50 more: the last page's 12 free places are used first
+    assert_ok(
+        bt_pages_seq_grow(p, seq, 150)); // 50 more: the last page's 12 free places are used first
     assert_int_equal(count_of(p, seq), 10);
     for (int32_t n = 150; n <= 160; n++) assert_ok(bt_pages_seq_grow(p, seq, n));
     assert_int_equal(count_of(p, seq), 10);

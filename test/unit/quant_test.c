@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* quant_test: dequantisation is bit-exact with the gguf package's, quantisation no worse than it. */
+/* quant_test: dequantisation is bit-exact with the gguf package's, quantisation no worse than it.
+ */
 #include "support/support.h"
 #include "base/bits.h"
 #include "tensor/half.h"
@@ -37,13 +38,13 @@ static void every_type_dequantises_to_the_same_bits_as_the_package(void **state)
         int64_t n = (int64_t)(want_size / sizeof *want);
         assert_int_equal(bt_row_bytes((bt_dtype)t, n), size);
         float *got = calloc((size_t)n, sizeof *got);
-        uint8_t *shifted = malloc(size + 1);            // blocks lie unaligned in files
+        uint8_t *shifted = malloc(size + 1); // blocks lie unaligned in files
         memcpy(shifted + 1, blocks, size);
         bt_dequant_row((bt_dtype)t, shifted + 1, n, got);
         for (int64_t i = 0; i < n; i++)
             if (bt_f32_bits(got[i]) != bt_f32_bits(want[i]))
-                fail_msg("%s: element %ld is %a, wanted %a", bt_dtype_name((bt_dtype)t), (long)i, got[i],
-                         want[i]);
+                fail_msg("%s: element %ld is %a, wanted %a", bt_dtype_name((bt_dtype)t), (long)i,
+                         got[i], want[i]);
         free(shifted);
         free(got);
         free(want);
@@ -92,9 +93,10 @@ static void k_types_beat_the_simple_types_of_their_size(void **state)
     size_t size;
     float *x = read_golden("normals.f32", &size);
     int64_t n = (int64_t)(size / sizeof *x);
-    double q4_k = rms_error(BT_Q4_K, x, n), q5_k = rms_error(BT_Q5_K, x, n), q6_k = rms_error(BT_Q6_K, x, n);
+    double q4_k = rms_error(BT_Q4_K, x, n), q5_k = rms_error(BT_Q5_K, x, n),
+           q6_k = rms_error(BT_Q6_K, x, n);
     print_message("q4_k %.5f q5_k %.5f q6_k %.5f\n", q4_k, q5_k, q6_k);
-    assert_true(q4_k < rms_error(BT_Q4_0, x, n) && q4_k < 0.074);   // of unit normals
+    assert_true(q4_k < rms_error(BT_Q4_0, x, n) && q4_k < 0.074); // of unit normals
     assert_true(q5_k < rms_error(BT_Q5_0, x, n) && q5_k < 0.037);
     assert_true(q6_k < q5_k && q6_k < 0.020);
     free(x);

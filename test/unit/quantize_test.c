@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* quantize: conversions keep what they should (values, hyperparameters, tokenizer), a quantised copy is
- * what bt_quant_row makes of each row, and what cannot be converted is refused. */
+/* quantize: conversions keep what they should (values, hyperparameters, tokenizer), a quantised
+ * copy is what bt_quant_row makes of each row, and what cannot be converted is refused. */
 #include "base/bits.h"
 #include "base/file.h"
 #include "model/gguf_write.h"
@@ -35,8 +35,10 @@ static void each_row_is_what_the_row_function_makes(void **state)
         assert_ok(bt_model_file_open(to, BT_USE_COMPUTE, &out));
         assert_int_equal(bt_model_file_n_tensor(out), bt_model_file_n_tensor(in));
         for (int64_t i = 0; i < bt_model_file_n_tensor(in); i++) {
-            const bt_tensor_view *a = bt_model_file_tensor(in, i), *b = bt_model_file_find(out, a->name);
-            int64_t n = a->desc.dim[a->desc.n_dim - 1], rows = a->desc.n_dim == 2 ? a->desc.dim[0] : 1;
+            const bt_tensor_view *a = bt_model_file_tensor(in, i),
+                                 *b = bt_model_file_find(out, a->name);
+            int64_t n = a->desc.dim[a->desc.n_dim - 1],
+                    rows = a->desc.n_dim == 2 ? a->desc.dim[0] : 1;
             uint8_t want[4096];
             assert_int_equal(b->desc.dtype, bt_stored_dtype((bt_dtype)type, &a->desc));
             wanted += a->desc.n_dim == 2 && (int)b->desc.dtype != type;
@@ -79,7 +81,8 @@ static void compare_turned(const bt_model_file *hf, const bt_model_file *gguf)
         const bt_tensor_view *q = bt_model_file_find_layer(hf, "attn_q.weight", layer);
         const bt_tensor_view *p = bt_model_file_find_layer(gguf, "attn_q.weight", layer);
         for (int64_t r = 0; r < q->desc.dim[0]; r++) {
-            int64_t in = r % a->d_head, from = turned ? r - in + in % 2 * (a->d_head / 2) + in / 2 : r;
+            int64_t in = r % a->d_head,
+                    from = turned ? r - in + in % 2 * (a->d_head / 2) + in / 2 : r;
             assert_memory_equal(row_of(p, r), row_of(q, from), 4 * (size_t)q->desc.dim[1]);
         }
     }
@@ -96,7 +99,8 @@ static void compare_hparams(const bt_hparams *a, const bt_hparams *b)
                 a->n_kv == b->n_kv);
     assert_true(a->d_model == b->d_model && a->d_head == b->d_head && a->d_ff == b->d_ff &&
                 a->n_vocab == b->n_vocab);
-    assert_true(a->n_ctx_train == b->n_ctx_train && a->rms_eps == b->rms_eps && a->window == b->window);
+    assert_true(a->n_ctx_train == b->n_ctx_train && a->rms_eps == b->rms_eps &&
+                a->window == b->window);
     assert_true(a->tie_embeddings == b->tie_embeddings && a->qkv_bias == b->qkv_bias &&
                 a->qk_norm == b->qk_norm);
     assert_true(a->out_bias == b->out_bias && a->ffn_bias == b->ffn_bias);
@@ -140,10 +144,10 @@ static void the_tokenizer_comes_along(void **state)
     assert_ok(bt_model_quantize(hf_path, tiny_path(&dir, "m.gguf"), BT_F16, NULL, NULL));
     assert_ok(bt_model_file_open(hf_path, BT_USE_COMPUTE, &hf));
     assert_ok(bt_model_file_open(tiny_path(&dir, "m.gguf"), BT_USE_COMPUTE, &gguf));
-    assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(hf), text.data, text.len, BT_ENCODE_BOS, a, 8192,
-                                  &n_a));
-    assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(gguf), text.data, text.len, BT_ENCODE_BOS, b,
-                                  8192, &n_b));
+    assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(hf), text.data, text.len, BT_ENCODE_BOS,
+                                  a, 8192, &n_a));
+    assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(gguf), text.data, text.len, BT_ENCODE_BOS,
+                                  b, 8192, &n_b));
     assert_int_equal(n_a, n_b);
     assert_memory_equal(a, b, n_a * sizeof *a);
     bt_model_file_close(hf);
@@ -169,8 +173,8 @@ static void check_byte_level(const char *tokenizer, int32_t n_vocab)
     tiny_dir dir;
     tiny_config config = tiny_wide(TINY_QWEN3);
     bt_model_file *hf, *gguf;
-    const char *text =
-        "Hello  World! don't 12345 \xe6\xbc\xa2\xe5\xad\x97 \xf0\x9f\x98\x80\n\n  x = y+1; <|im_start|>";
+    const char *text = "Hello  World! don't 12345 \xe6\xbc\xa2\xe5\xad\x97 \xf0\x9f\x98\x80\n\n  x "
+                       "= y+1; <|im_start|>";
     int32_t a[128], b[128];
     size_t n_a, n_b;
     config.n_vocab = n_vocab;
@@ -184,10 +188,10 @@ static void check_byte_level(const char *tokenizer, int32_t n_vocab)
     assert_ok(bt_model_file_open(dir.path, BT_USE_TOKENIZER, &hf));
     assert_ok(bt_model_file_open(tiny_path(&dir, "m.gguf"), BT_USE_COMPUTE, &gguf));
     for (unsigned flags = 0; flags < 4; flags++) {
-        assert_ok(
-            bt_tokenizer_encode(bt_model_file_tokenizer(hf), text, strlen(text), flags, a, 128, &n_a));
-        assert_ok(
-            bt_tokenizer_encode(bt_model_file_tokenizer(gguf), text, strlen(text), flags, b, 128, &n_b));
+        assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(hf), text, strlen(text), flags, a,
+                                      128, &n_a));
+        assert_ok(bt_tokenizer_encode(bt_model_file_tokenizer(gguf), text, strlen(text), flags, b,
+                                      128, &n_b));
         assert_int_equal(n_a, n_b);
         assert_memory_equal(a, b, n_a * sizeof *a);
     }

@@ -55,7 +55,8 @@ static const struct malformed {
     {A("\"dtype\":\"F32\",\"shape\":4"), 0, "'shape' is an integer, must be an array"},
     {A("\"dtype\":\"F32\",\"shape\":[1,1,1,1,1]"), 0, "'shape' has 5 dimensions, at most 4"},
     {A("\"dtype\":\"F32\",\"shape\":[0]"), 0, "dimension 0 of 'shape' is not a positive integer"},
-    {A("\"dtype\":\"F32\",\"shape\":[2,-2]"), 0, "dimension 1 of 'shape' is not a positive integer"},
+    {A("\"dtype\":\"F32\",\"shape\":[2,-2]"), 0,
+     "dimension 1 of 'shape' is not a positive integer"},
     {A("\"dtype\":\"F32\",\"shape\":[2.0]"), 0, "dimension 0 of 'shape' is not a positive integer"},
     {A("\"dtype\":\"F32\",\"shape\":[9223372036854775807,4]"), 0, "the number of bytes overflows"},
     {A("\"dtype\":\"F32\",\"shape\":[99999999999999999999]"), 0, "too big integer"},
@@ -69,15 +70,16 @@ static const struct malformed {
     {A(F32_2X2 ",\"data_offsets\":[0,16]"), 15,
      "'data_offsets' are 0 to 16, must lie in order within the 15 bytes"},
     {A(F32_2X2 ",\"data_offsets\":[16,32]"), 16, "'data_offsets' are 16 to 32"},
-    {A(F32_2X2 ",\"data_offsets\":[0,12]"), 16, "'data_offsets' span 12 bytes, but shape and type make 16"},
+    {A(F32_2X2 ",\"data_offsets\":[0,12]"), 16,
+     "'data_offsets' span 12 bytes, but shape and type make 16"},
     {A(F32_2X2 ",\"data_offsets\":[0,16]"), 20, "4 bytes at the end belong to no tensor"},
     {A(F32_2X2 ",\"data_offsets\":[4,20]"), 20, "a gap of 4 bytes before the data of tensor 'a'"},
-    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[8,24]}}", 24,
-     "the data of tensor 'b' overlaps that of tensor 'a'"},
-    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[0,16]}}", 16,
-     "overlaps"},
-    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[20,36]}}", 36,
-     "a gap of 4 bytes before the data of tensor 'b'"},
+    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[8,24]}}",
+     24, "the data of tensor 'b' overlaps that of tensor 'a'"},
+    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[0,16]}}",
+     16, "overlaps"},
+    {"{\"a\":{" F32_2X2 ",\"data_offsets\":[0,16]},\"b\":{" F32_2X2 ",\"data_offsets\":[20,36]}}",
+     36, "a gap of 4 bytes before the data of tensor 'b'"},
     {"{\"__metadata__\":[]}", 0, "'__metadata__' must be an object"},
     {"{\"__metadata__\":{\"a\":1}}", 0, "'__metadata__' has the key 'a', which is no string"},
 };
@@ -86,7 +88,8 @@ static void every_malformed_header_is_refused_with_its_own_message(void **state)
 {
     (void)state;
     for (size_t i = 0; i < BT_COUNT_OF(malformed); i++)
-        assert_fails(parse(malformed[i].header, malformed[i].n_data), BT_FORMAT, malformed[i].message);
+        assert_fails(parse(malformed[i].header, malformed[i].n_data), BT_FORMAT,
+                     malformed[i].message);
 }
 
 static void header_lengths_beyond_the_file_or_the_limit_are_refused(void **state)
@@ -120,12 +123,12 @@ static void tensors_of_every_shape_are_found(void **state)
 {
     (void)state;
     size_t len;
-    uint8_t *bytes =
-        make("{\"__metadata__\":{\"format\":\"pt\"},"
-             "\"b\":{\"dtype\":\"BF16\",\"shape\":[3,2],\"data_offsets\":[8,20]},"
-             "\"scalar\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
-             "\"f8\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[20,24],\"extra\":1}}   ",
-             24, &len);
+    uint8_t *bytes = make(
+        "{\"__metadata__\":{\"format\":\"pt\"},"
+        "\"b\":{\"dtype\":\"BF16\",\"shape\":[3,2],\"data_offsets\":[8,20]},"
+        "\"scalar\":{\"dtype\":\"I64\",\"shape\":[],\"data_offsets\":[0,8]},"
+        "\"f8\":{\"dtype\":\"F8_E4M3\",\"shape\":[4],\"data_offsets\":[20,24],\"extra\":1}}   ",
+        24, &len);
     bt_arena arena;
     bt_safetensors s;
     bt_desc want = bt_desc_2d(BT_BF16, 3, 2);

@@ -31,8 +31,8 @@ static void normalise(double *p, int32_t n)
     for (int32_t i = 0; i < n; i++) p[i] /= sum;
 }
 
-/* Sort the possible tokens by score and drop those behind the first whose share reaches `enough`, or
- * behind the first n_keep. */
+/* Sort the possible tokens by score and drop those behind the first whose share reaches `enough`,
+ * or behind the first n_keep. */
 static void keep_first(double *p, const double *score, int32_t n, int32_t n_keep, double enough)
 {
     item *order = calloc((size_t)n, sizeof *order);
@@ -63,8 +63,10 @@ static void apply_penalties(double *x, const bt_sample_input *in, int32_t n)
             n_generated += i >= in->n_prompt;
         }
         if (n_seen)
-            x[v] = x[v] > 0 ? x[v] / (double)q->repetition_penalty : x[v] * (double)q->repetition_penalty;
-        if (n_generated) x[v] -= (double)q->presence_penalty + (double)q->frequency_penalty * n_generated;
+            x[v] = x[v] > 0 ? x[v] / (double)q->repetition_penalty
+                            : x[v] * (double)q->repetition_penalty;
+        if (n_generated)
+            x[v] -= (double)q->presence_penalty + (double)q->frequency_penalty * n_generated;
     }
 }
 
@@ -74,7 +76,8 @@ static void reference(const bt_sample_input *in, int32_t n, double *p)
     const bt_request_params *q = in->params;
     double *x = calloc((size_t)n, sizeof *x), *score = calloc((size_t)n, sizeof *score),
            largest = -INFINITY;
-    for (int32_t i = 0; i < n; i++) x[i] = isnan(in->logits[i]) ? -INFINITY : fmin(in->logits[i], FLT_MAX);
+    for (int32_t i = 0; i < n; i++)
+        x[i] = isnan(in->logits[i]) ? -INFINITY : fmin(in->logits[i], FLT_MAX);
     for (int32_t i = 0; i < q->n_logit_bias; i++) x[q->logit_bias[i].id] += q->logit_bias[i].bias;
     apply_penalties(x, in, n);
     for (int l = 0; l < 2; l++)
@@ -223,11 +226,13 @@ static void every_draw_is_the_references(void **state)
             f.params.seed = test_u64(&rng);
             f.in.n_id = (int32_t)test_range(&rng, 20, 64);
             reference(&f.in, VOCAB, p);
-            double u = bt_rng_uniform(bt_rng_at(f.params.seed, 0, (uint64_t)(f.in.n_id - 20))), sum = 0;
+            double u = bt_rng_uniform(bt_rng_at(f.params.seed, 0, (uint64_t)(f.in.n_id - 20))),
+                   sum = 0;
             int32_t got = choose(&f), want = 0;
             while (want < VOCAB - 1 && (sum += p[want]) <= u) want++;
             if (got != want)
-                fail_msg("kind %d round %d: got %d (p %g), wanted %d", kind, round, got, p[got], want);
+                fail_msg("kind %d round %d: got %d (p %g), wanted %d", kind, round, got, p[got],
+                         want);
             bt_sampler_done(&f.s);
         }
 }
@@ -313,7 +318,8 @@ static void logprobs_are_the_log_softmax_of_the_raw_logits(void **state)
     assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 33, 20, &logprob, top), 20);
     assert_float_equal(logprob, f.logits[33] - log(sum), 1e-6);
     item order[VOCAB];
-    for (int i = 0; i < VOCAB; i++) order[i] = (item){isnan(f.logits[i]) ? -INFINITY : f.logits[i], i};
+    for (int i = 0; i < VOCAB; i++)
+        order[i] = (item){isnan(f.logits[i]) ? -INFINITY : f.logits[i], i};
     qsort(order, VOCAB, sizeof *order, by_score);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(top[i].id, order[i].id);
@@ -364,7 +370,9 @@ static void a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was(voi
         int32_t n = round < 50 ? round + 1 : (int32_t)test_range(&rng, 1, N), want = 0;
         double total = 0, sum = 0;
         for (int32_t i = 0; i < n; i++) { // whole numbers: their sums are exact in any order
-            double key = round % 4 == 0 ? i : round % 4 == 1 ? -i : (double)test_range(&rng, 0, round * 10);
+            double key = round % 4 == 0   ? i
+                         : round % 4 == 1 ? -i
+                                          : (double)test_range(&rng, 0, round * 10);
             cand[i] = (bt_cand){.key = key, .weight = (double)test_range(&rng, 1, 1000), .id = i};
             order[i] = (item){key, i};
             total += cand[i].weight;

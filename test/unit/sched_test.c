@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The scheduler by itself: requests made by hand, plans looked at, tokens "computed" by counting. */
+/* The scheduler by itself: requests made by hand, plans looked at, tokens "computed" by counting.
+ */
 #include "support/support.h"
 #include "engine/sched.h"
 #include <string.h>
@@ -8,7 +9,8 @@ enum { PAGE = 16, IDS = 1000 };
 
 static int32_t ids[IDS];
 
-static bt_sched_config config_of(int32_t n_page, int32_t n_seq_max, int32_t n_tok_max, int32_t n_chunk)
+static bt_sched_config config_of(int32_t n_page, int32_t n_seq_max, int32_t n_tok_max,
+                                 int32_t n_chunk)
 {
     return (bt_sched_config){.limits = {.n_tok_max = n_tok_max,
                                         .n_seq_max = n_seq_max,

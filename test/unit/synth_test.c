@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* synth: every shape is well-formed, weights have the spread they should in every type, and the same
- * bytes come out in memory and in a file. */
+/* synth: every shape is well-formed, weights have the spread they should in every type, and the
+ * same bytes come out in memory and in a file. */
 #include "base/bits.h"
 #include "base/file.h"
 #include "model/modelparts.h"
@@ -34,7 +34,8 @@ static void spread(const bt_tensor_view *view, double *ret_mean, double *ret_dev
     float wide[4096];
     for (int64_t r = 0; r < rows; r++) {
         bt_dequant_row(view->desc.dtype,
-                       (const uint8_t *)view->data + r * bt_row_bytes(view->desc.dtype, n), n, wide);
+                       (const uint8_t *)view->data + r * bt_row_bytes(view->desc.dtype, n), n,
+                       wide);
         for (int64_t c = 0; c < n; c++) {
             assert_true(isfinite(wide[c]));
             sum += wide[c];
@@ -77,7 +78,8 @@ static void a_file_is_the_image_in_memory(void **state)
     assert_ok(bt_model_file_open("synth:tiny-qwen2:q5_0", BT_USE_COMPUTE, &memory));
     assert_int_equal(bt_model_file_n_tensor(disk), bt_model_file_n_tensor(memory));
     for (int64_t i = 0; i < bt_model_file_n_tensor(disk); i++) {
-        const bt_tensor_view *a = bt_model_file_tensor(disk, i), *b = bt_model_file_tensor(memory, i);
+        const bt_tensor_view *a = bt_model_file_tensor(disk, i),
+                             *b = bt_model_file_tensor(memory, i);
         assert_string_equal(a->name, b->name);
         assert_memory_equal(a->data, b->data, a->n_bytes);
     }

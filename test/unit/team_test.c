@@ -10,7 +10,8 @@
 
 enum { N_STEP = 300, N_ITEM_MAX = 97 };
 
-/* Step i writes cell[j] = i * 1000 + j after checking that step i - 1 has finished all of its cells. */
+/* Step i writes cell[j] = i * 1000 + j after checking that step i - 1 has finished all of its
+ * cells. */
 typedef struct chain {
     int64_t cell[2][N_ITEM_MAX];
     atomic_int n_wrong;
@@ -37,7 +38,8 @@ static void chain_run(const void *args, int64_t begin, int64_t end)
 static bt_step chain_at(const void *ctx, int i)
 {
     (void)ctx;
-    return (bt_step){.fn = chain_run, .args = &chain_steps[i], .n_item = chain_items(i), .grain = 1 + i % 5};
+    return (bt_step){
+        .fn = chain_run, .args = &chain_steps[i], .n_item = chain_items(i), .grain = 1 + i % 5};
 }
 
 static void steps_run_in_order_with_any_number_of_threads(void **state)
@@ -71,7 +73,8 @@ static void every_item_runs_exactly_once(void **state)
     assert_ok(bt_team_new(3, &team));
     for (int64_t grain = 1; grain < 1500; grain = grain * 2 + 1) {
         memset(cell, 0, sizeof cell);
-        bt_team_run_one(team, (bt_step){.fn = count_item, .args = &args, .n_item = 1000, .grain = grain});
+        bt_team_run_one(team,
+                        (bt_step){.fn = count_item, .args = &args, .n_item = 1000, .grain = grain});
         for (int i = 0; i < 1000; i++) assert_int_equal(cell[i], 1);
     }
     bt_team_free(team);

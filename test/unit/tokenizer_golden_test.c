@@ -111,18 +111,13 @@ static void check(const char *name, const char *suffix)
 }
 
 #define JSON_CASE(name)                                                                            \
-    static void name##_equals_the_reference(void **state)                                          \
-    {                                                                                              \
-        (void)state, check(#name, "json");                                                         \
-    }
+    static void name##_equals_the_reference(void **state) { (void)state, check(#name, "json"); }
 #define MODEL_CASE(name)                                                                           \
-    static void name##_equals_the_reference(void **state)                                          \
-    {                                                                                              \
-        (void)state, check(#name, "model");                                                        \
-    }
+    static void name##_equals_the_reference(void **state) { (void)state, check(#name, "model"); }
 
 JSON_CASE(gpt2)
-JSON_CASE(llama3) JSON_CASE(qwen2) JSON_CASE(o200k) JSON_CASE(deepseek_v3) JSON_CASE(deepseek_coder)
+JSON_CASE(llama3)
+JSON_CASE(qwen2) JSON_CASE(o200k) JSON_CASE(deepseek_v3) JSON_CASE(deepseek_coder)
     JSON_CASE(behaviours) JSON_CASE(removed) JSON_CASE(llama2) JSON_CASE(mistral) JSON_CASE(words)
         JSON_CASE(fused) JSON_CASE(lower) JSON_CASE(unigram) JSON_CASE(unigram_bytes)
             MODEL_CASE(spm_unigram) MODEL_CASE(spm_bpe) MODEL_CASE(spm_unused) MODEL_CASE(spm_raw)

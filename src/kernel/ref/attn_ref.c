@@ -6,7 +6,7 @@
 #include "base/bits.h"
 #include <math.h>
 
-enum { PART = 64 };   // output elements summed in one walk
+enum { PART = 64 }; // output elements summed in one walk
 
 static int64_t slot_of(const bt_attn_args *a, int64_t t, int64_t position)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gemm, reference: double sums over the packed layout. Rows are taken 32 at a time so that a block of
- * weights is opened once for them; each output's sum runs over the blocks in ascending order. */
+/* gemm, reference: double sums over the packed layout. Rows are taken 32 at a time so that a block
+ * of weights is opened once for them; each output's sum runs over the blocks in ascending order. */
 #include "kernel/isa.h"
 #include "kernel/panel.h"
 #include "base/bits.h"
@@ -8,7 +8,8 @@
 
 enum { ROWS = BT_PANEL_ROWS, M_TILE = 32 };
 
-static void write_out(const bt_gemm_args *a, int64_t panel, int64_t m0, int64_t n_m, double acc[M_TILE][ROWS])
+static void write_out(const bt_gemm_args *a, int64_t panel, int64_t m0, int64_t n_m,
+                      double acc[M_TILE][ROWS])
 {
     for (int64_t m = 0; m < n_m; m++)
         for (int64_t r = 0; r < ROWS && panel * ROWS + r < a->n_row; r++) {
@@ -20,7 +21,8 @@ static void write_out(const bt_gemm_args *a, int64_t panel, int64_t m0, int64_t 
         }
 }
 
-static void add_block(const bt_panel_block *w, int offset, const int8_t *q, double scale, double acc[ROWS])
+static void add_block(const bt_panel_block *w, int offset, const int8_t *q, double scale,
+                      double acc[ROWS])
 {
     for (int r = 0; r < ROWS; r++) {
         int part[2] = {0, 0}, sum = 0;
@@ -44,8 +46,8 @@ static void gemm_quantised(bt_dtype dtype, const bt_gemm_args *a, int64_t begin,
                 bt_panel_open(dtype, (const uint8_t *)a->panels + p * bytes, b, &w);
                 for (int64_t m = 0; m < n_m; m++) {
                     int64_t at = (m0 + m) * n_block + b;
-                    add_block(&w, bt_panel_offset(dtype), a->act.q + at * BT_ACT_BLOCK, a->act.scale[at],
-                              acc[m]);
+                    add_block(&w, bt_panel_offset(dtype), a->act.q + at * BT_ACT_BLOCK,
+                              a->act.scale[at], acc[m]);
                 }
             }
             write_out(a, p, m0, n_m, acc);
@@ -75,7 +77,8 @@ static void gemm_float(bt_dtype dtype, const bt_gemm_args *a, int64_t begin, int
             for (int64_t k = 0; k < a->n_col; k++)
                 for (int r = 0; r < ROWS; r++) {
                     double w = float_weight(dtype, (const uint8_t *)a->panels + p * bytes, k, r);
-                    for (int64_t m = 0; m < n_m; m++) acc[m][r] += w * a->a[(m0 + m) * a->a_stride + k];
+                    for (int64_t m = 0; m < n_m; m++)
+                        acc[m][r] += w * a->a[(m0 + m) * a->a_stride + k];
                 }
             write_out(a, p, m0, n_m, acc);
         }

@@ -41,7 +41,8 @@ static float rotated(const bt_rope_kv_args *a, const head_in *h, int i)
     if (i >= 2 * n) return (float)normed(h, i);
     int pair = a->interleaved ? i / 2 : i % n;
     bool second = a->interleaved ? i % 2 : i >= n;
-    int first_at = a->interleaved ? 2 * pair : pair, second_at = a->interleaved ? 2 * pair + 1 : pair + n;
+    int first_at = a->interleaved ? 2 * pair : pair,
+        second_at = a->interleaved ? 2 * pair + 1 : pair + n;
     double x = normed(h, first_at), y = normed(h, second_at);
     double c = h->angles[2 * pair], s = h->angles[2 * pair + 1];
     return (float)(second ? x * s + y * c : x * c - y * s);
@@ -64,9 +65,11 @@ void bt_rope_kv_ref(const void *args, int64_t begin, int64_t end)
                 if (is_q)
                     a->q[(t * a->n_head + head) * d + i] = rotated(a, &h, i);
                 else if (is_v)
-                    bt_kv_put(pool->v, pool->dtype, bt_v_at(pool, a->slot[t], kv - pool->n_kv) + i, row[i]);
+                    bt_kv_put(pool->v, pool->dtype, bt_v_at(pool, a->slot[t], kv - pool->n_kv) + i,
+                              row[i]);
                 else
-                    bt_kv_put(pool->k, pool->dtype, bt_k_at(pool, a->slot[t], kv) + i * pool->page_len,
+                    bt_kv_put(pool->k, pool->dtype,
+                              bt_k_at(pool, a->slot[t], kv) + i * pool->page_len,
                               rotated(a, &h, i));
         }
     }

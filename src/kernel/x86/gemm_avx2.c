@@ -21,11 +21,15 @@ enum { HEIGHT_Q = 4, HEIGHT_F = 6 };
 /* ---- quantised ---- */
 
 TILE_INLINE bool has_fifth(bt_dtype t) { return t == BT_Q5_0 || t == BT_Q5_1 || t == BT_Q5_K; }
-TILE_INLINE bool has_min(bt_dtype t) { return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K; }
+TILE_INLINE bool has_min(bt_dtype t)
+{
+    return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K;
+}
 
 TILE_INLINE __m256i load32(const uint8_t *p) { return _mm256_load_si256((const __m256i *)p); }
 
-/* 8 rows of quad g: 32 codes, unsigned; signed for q8_0. `block` points at the side's first byte. */
+/* 8 rows of quad g: 32 codes, unsigned; signed for q8_0. `block` points at the side's first byte.
+ */
 TILE_INLINE __m256i load_quad(bt_dtype t, const uint8_t *block, const int g)
 {
     if (t == BT_Q8_0) return _mm256_xor_si256(load32(block + g * 64), _mm256_set1_epi8(-128));
@@ -35,7 +39,8 @@ TILE_INLINE __m256i load_quad(bt_dtype t, const uint8_t *block, const int g)
     __m256i codes = _mm256_and_si256(raw, _mm256_set1_epi8(15));
     if (has_fifth(t)) {
         __m256i bits = load32(block);
-        bits = g <= 4 ? _mm256_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm256_srli_epi16(bits, g - 4);
+        bits =
+            g <= 4 ? _mm256_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm256_srli_epi16(bits, g - 4);
         codes = _mm256_or_si256(codes, _mm256_and_si256(bits, _mm256_set1_epi8(16)));
     }
     if (t == BT_Q6_K) {
@@ -47,13 +52,17 @@ TILE_INLINE __m256i load_quad(bt_dtype t, const uint8_t *block, const int g)
     return codes;
 }
 
-TILE_INLINE __m256 load_half(const uint8_t *p) { return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)p)); }
+TILE_INLINE __m256 load_half(const uint8_t *p)
+{
+    return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)p));
+}
 
 /* 8 small integers to f32; `p` is 8-byte aligned. */
 TILE_INLINE __m256 load_small(bt_dtype t, const uint8_t *p)
 {
     __m128i small = _mm_loadl_epi64((const __m128i *)p);
-    return _mm256_cvtepi32_ps(t == BT_Q6_K ? _mm256_cvtepi8_epi32(small) : _mm256_cvtepu8_epi32(small));
+    return _mm256_cvtepi32_ps(t == BT_Q6_K ? _mm256_cvtepi8_epi32(small)
+                                           : _mm256_cvtepu8_epi32(small));
 }
 
 TILE_INLINE __m256 load_scale(bt_dtype t, const uint8_t *head, int64_t at, int part, int side)
@@ -91,20 +100,24 @@ TILE_INLINE __m256i compensation(bt_dtype t, const int16_t *sum, int part)
 
 /* One part of a block for 8 rows: integer sums, then the scaled fma. */
 TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, const uint8_t *head,
-                          const uint8_t *block, int64_t at, int64_t b, const int part, const int side,
-                          __m256 acc[HEIGHT_Q][2])
+                          const uint8_t *block, int64_t at, int64_t b, const int part,
+                          const int side, __m256 acc[HEIGHT_Q][2])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
     const int g0 = t == BT_Q6_K ? part * 4 : 0, g1 = t == BT_Q6_K ? g0 + 4 : 8;
-    const int run = t == BT_Q8_0 ? 1 : t == BT_Q6_K ? 2 : has_fifth(t) ? 4 : 8;   // quads that fit 16 bits
+    const int run = t == BT_Q8_0   ? 1
+                    : t == BT_Q6_K ? 2
+                    : has_fifth(t) ? 4
+                                   : 8; // quads that fit 16 bits
     __m256i sum[HEIGHT_Q], narrow[HEIGHT_Q];
 #pragma GCC unroll 4
     for (int m = 0; m < height; m++)
         sum[m] = compensation(t, act->sum + ((job->m0 + m) * n_block + b) * 2, part);
 #pragma GCC unroll 8
     for (int g = g0; g < g1; g++) {
-        __m256i w = load_quad(t, block + side * 32, g), magnitude = t == BT_Q8_0 ? _mm256_abs_epi8(w) : w;
+        __m256i w = load_quad(t, block + side * 32, g),
+                magnitude = t == BT_Q8_0 ? _mm256_abs_epi8(w) : w;
 #pragma GCC unroll 4
         for (int m = 0; m < height; m++) {
             __m256i a = bcast32(act->q + ((job->m0 + m) * n_block + b) * BT_ACT_BLOCK + g * 4);
@@ -112,7 +125,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, con
             __m256i pairs = _mm256_maddubs_epi16(magnitude, a);
             narrow[m] = g % run ? _mm256_add_epi16(narrow[m], pairs) : pairs;
             if (g % run == run - 1)
-                sum[m] = _mm256_add_epi32(sum[m], _mm256_madd_epi16(narrow[m], _mm256_set1_epi16(1)));
+                sum[m] =
+                    _mm256_add_epi32(sum[m], _mm256_madd_epi16(narrow[m], _mm256_set1_epi16(1)));
         }
     }
     __m256 d = load_scale(t, head, at, part, side);
@@ -123,8 +137,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, con
     }
 }
 
-TILE_INLINE void add_mins(bt_dtype t, const int height, const tile_job *job, const uint8_t *head, int64_t at,
-                          int64_t b, __m256 acc[HEIGHT_Q][2])
+TILE_INLINE void add_mins(bt_dtype t, const int height, const tile_job *job, const uint8_t *head,
+                          int64_t at, int64_t b, __m256 acc[HEIGHT_Q][2])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -145,9 +159,10 @@ TILE_INLINE void tile_q(bt_dtype t, const int height, const tile_job *job)
     __m256 acc[HEIGHT_Q][2];
 #pragma GCC unroll 8
     for (int i = 0; i < height * 2; i++)
-        acc[i / 2][i % 2] =
-            job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
-    const uint8_t *head = job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
+        acc[i / 2][i % 2] = job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8)
+                                    : _mm256_setzero_ps();
+    const uint8_t *head =
+        job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
     for (int64_t b = job->k0; b < job->k1; head += shape.head + shape.chunk * shape.block)
         for (int64_t at = 0; at < shape.chunk && b < job->k1; at++, b++) {
             const uint8_t *block = head + shape.head + at * shape.block;
@@ -165,17 +180,18 @@ TILE_INLINE void tile_q(bt_dtype t, const int height, const tile_job *job)
 
 /* ---- floats ---- */
 
-TILE_INLINE __m256 load_column(bt_dtype t, const uint8_t *panel, int64_t k, const int odd, const int side)
+TILE_INLINE __m256 load_column(bt_dtype t, const uint8_t *panel, int64_t k, const int odd,
+                               const int side)
 {
     if (t == BT_F32) return _mm256_load_ps((const float *)(panel + k * 64 + side * 32));
     if (t == BT_F16) return load_half(panel + k * 32 + side * 16);
-    __m256i pair = load32(panel + k * 32 + side * 32);   // columns k (even) and k + 1 of 8 rows
+    __m256i pair = load32(panel + k * 32 + side * 32); // columns k (even) and k + 1 of 8 rows
     return _mm256_castsi256_ps(odd ? _mm256_and_si256(pair, _mm256_set1_epi32((int)0xFFFF0000))
                                    : _mm256_slli_epi32(pair, 16));
 }
 
-TILE_INLINE void add_column(bt_dtype t, const int height, const tile_job *job, const float *a, int64_t k,
-                            const int odd, __m256 acc[HEIGHT_F][2])
+TILE_INLINE void add_column(bt_dtype t, const int height, const tile_job *job, const float *a,
+                            int64_t k, const int odd, __m256 acc[HEIGHT_F][2])
 {
     __m256 w0 = load_column(t, job->panels, k, odd, 0), w1 = load_column(t, job->panels, k, odd, 1);
 #pragma GCC unroll 6
@@ -192,8 +208,8 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
     __m256 acc[HEIGHT_F][2];
 #pragma GCC unroll 12
     for (int i = 0; i < height * 2; i++)
-        acc[i / 2][i % 2] =
-            job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8) : _mm256_setzero_ps();
+        acc[i / 2][i % 2] = job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8)
+                                    : _mm256_setzero_ps();
     int64_t k = job->k0;
     for (; k + 2 <= job->k1; k += 2) {
         add_column(t, height, job, a, k, 0, acc);
@@ -217,10 +233,11 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
     TILE(lower, upper, tile_q, 4)                                                                  \
     void bt_gemm_##lower##_avx2(const void *args, int64_t begin, int64_t end)                      \
     {                                                                                              \
-        static tile_fn *const fn[1][6] = {{tile_##lower##_1, tile_##lower##_2, tile_##lower##_3,   \
-                                           tile_##lower##_4}};                                     \
+        static tile_fn *const fn[1][6] = {                                                         \
+            {tile_##lower##_1, tile_##lower##_2, tile_##lower##_3, tile_##lower##_4}};             \
         const bt_gemm_args *a = args;                                                              \
-        drive_gemm(&(tile_set){fn, HEIGHT_Q, 1, BT_##upper, a->n_col / BT_ACT_BLOCK, 48}, a, begin, end);  \
+        drive_gemm(&(tile_set){fn, HEIGHT_Q, 1, BT_##upper, a->n_col / BT_ACT_BLOCK, 48}, a,       \
+                   begin, end);                                                                    \
     }
 
 #define GEMM_F(lower, upper, chunk)                                                                \

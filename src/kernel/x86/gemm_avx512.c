@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gemm of float weights for AVX-512: f32 activations are broadcast and used exactly, weights widened
- * (f16 by conversion, bf16 by shift and mask), one fma an element. 6 x 4 outputs of 16 lanes are 24
- * accumulators: enough to hide the latency of fma, and few loads for each of them. */
+/* gemm of float weights for AVX-512: f32 activations are broadcast and used exactly, weights
+ * widened (f16 by conversion, bf16 by shift and mask), one fma an element. 6 x 4 outputs of 16
+ * lanes are 24 accumulators: enough to hide the latency of fma, and few loads for each of them. */
 #include <immintrin.h>
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_drive.h"
@@ -46,7 +46,8 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++)
-            acc[m][p] = job->k0 ? _mm512_load_ps(job->acc + m * ACC_STRIDE + p * 16) : _mm512_setzero_ps();
+            acc[m][p] =
+                job->k0 ? _mm512_load_ps(job->acc + m * ACC_STRIDE + p * 16) : _mm512_setzero_ps();
     int64_t k = job->k0;
     for (; k + 2 <= job->k1; k += 2) {
         add_column(t, height, width, job, a, k, 0, acc);
@@ -59,13 +60,14 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
 #pragma GCC unroll 6
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
-        for (int p = 0; p < width; p++) _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
+        for (int p = 0; p < width; p++)
+            _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
 }
 
-#define TILE(lower, upper, height, width)                                                                    \
-    static void tile_##lower##_##height##_##width(const tile_job *job)                                       \
-    {                                                                                                        \
-        tile(BT_##upper, height, width, job);                                                                \
+#define TILE(lower, upper, height, width)                                                          \
+    static void tile_##lower##_##height##_##width(const tile_job *job)                             \
+    {                                                                                              \
+        tile(BT_##upper, height, width, job);                                                      \
     }
 #define TILES(lower, upper, width)                                                                 \
     TILE(lower, upper, 1, width)                                                                   \
@@ -75,8 +77,10 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILE(lower, upper, 5, width)                                                                   \
     TILE(lower, upper, 6, width)
 #define TILE_ROW(lower, width)                                                                     \
-    {tile_##lower##_1_##width, tile_##lower##_2_##width, tile_##lower##_3_##width,                 \
-     tile_##lower##_4_##width, tile_##lower##_5_##width, tile_##lower##_6_##width}
+    {                                                                                              \
+        tile_##lower##_1_##width, tile_##lower##_2_##width, tile_##lower##_3_##width,              \
+            tile_##lower##_4_##width, tile_##lower##_5_##width, tile_##lower##_6_##width           \
+    }
 
 /* A chunk of columns of 4 panels fills 24 KiB: it stays in L1 while the rows pass. */
 #define GEMM(lower, upper, chunk)                                                                  \
@@ -86,8 +90,8 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILES(lower, upper, 4)                                                                         \
     void bt_gemm_##lower##_avx512(const void *args, int64_t begin, int64_t end)                    \
     {                                                                                              \
-        static tile_fn *const fn[4][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2), TILE_ROW(lower, 3),  \
-                                          TILE_ROW(lower, 4)};                                     \
+        static tile_fn *const fn[4][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),                  \
+                                          TILE_ROW(lower, 3), TILE_ROW(lower, 4)};                 \
         const bt_gemm_args *a = args;                                                              \
         drive_gemm(&(tile_set){fn, 6, 4, BT_##upper, a->n_col, chunk}, a, begin, end);             \
     }

@@ -2,17 +2,20 @@
 /* gemm of quantised weights for AVX-512 VNNI: vpdpbusd multiplies a quad of 16 rows x 4 columns of
  * unsigned weights with 4 signed activations that are broadcast from memory.
  *
- * A tile is `height` rows of activations times `width` panels. In a block each output has an integer
- * accumulator, started at the offset's compensation (one vpmaddwd of the activation's pair of sums);
- * after it one conversion, one product of scales and one fma. 4 x 3 outputs of 16 lanes fill the
- * register file: 12 integer and 12 float accumulators, the weights, the broadcasts. */
+ * A tile is `height` rows of activations times `width` panels. In a block each output has an
+ * integer accumulator, started at the offset's compensation (one vpmaddwd of the activation's pair
+ * of sums); after it one conversion, one product of scales and one fma. 4 x 3 outputs of 16 lanes
+ * fill the register file: 12 integer and 12 float accumulators, the weights, the broadcasts. */
 #include <immintrin.h>
 #include "kernel/isa.h"
 #include "kernel/panel.h"
 #include "kernel/x86/gemm_drive.h"
 
 TILE_INLINE bool has_fifth(bt_dtype t) { return t == BT_Q5_0 || t == BT_Q5_1 || t == BT_Q5_K; }
-TILE_INLINE bool has_min(bt_dtype t) { return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K; }
+TILE_INLINE bool has_min(bt_dtype t)
+{
+    return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K;
+}
 
 /* Quad g of a block: 64 unsigned codes; see panel.h. */
 TILE_INLINE __m512i load_quad(bt_dtype t, const uint8_t *block, const int g)
@@ -24,8 +27,10 @@ TILE_INLINE __m512i load_quad(bt_dtype t, const uint8_t *block, const int g)
     __m512i codes = _mm512_and_si512(raw, _mm512_set1_epi8(15));
     if (has_fifth(t)) {
         __m512i bits = _mm512_load_si512(block);
-        bits = g <= 4 ? _mm512_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm512_srli_epi16(bits, g - 4);
-        codes = _mm512_ternarylogic_epi32(codes, bits, _mm512_set1_epi8(16), 0xF8);   // codes | (bits & 16)
+        bits =
+            g <= 4 ? _mm512_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm512_srli_epi16(bits, g - 4);
+        codes = _mm512_ternarylogic_epi32(codes, bits, _mm512_set1_epi8(16),
+                                          0xF8); // codes | (bits & 16)
     }
     if (t == BT_Q6_K) {
         __m512i bits = _mm512_load_si512(block + g / 4 * 64);
@@ -86,8 +91,8 @@ TILE_INLINE __m512i compensation(bt_dtype t, const int16_t *sum, int half)
 }
 
 TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const tile_job *job,
-                          const uint8_t *head, const uint8_t *block, int64_t at, int64_t b, const int part,
-                          __m512 acc[4][4])
+                          const uint8_t *head, const uint8_t *block, int64_t at, int64_t b,
+                          const int part, __m512 acc[4][4])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
@@ -114,7 +119,8 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const t
         __m512 d = load_scale(t, head + p * job->panel_bytes, at, part);
 #pragma GCC unroll 4
         for (int m = 0; m < height; m++) {
-            __m512 scale = _mm512_mul_ps(d, _mm512_set1_ps(act->scale[(job->m0 + m) * n_block + b]));
+            __m512 scale =
+                _mm512_mul_ps(d, _mm512_set1_ps(act->scale[(job->m0 + m) * n_block + b]));
             acc[m][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[m][p]), scale, acc[m][p]);
         }
     }
@@ -148,8 +154,10 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++)
-            acc[m][p] = job->k0 ? _mm512_load_ps(job->acc + m * ACC_STRIDE + p * 16) : _mm512_setzero_ps();
-    const uint8_t *head = job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
+            acc[m][p] =
+                job->k0 ? _mm512_load_ps(job->acc + m * ACC_STRIDE + p * 16) : _mm512_setzero_ps();
+    const uint8_t *head =
+        job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
     for (int64_t b = job->k0; b < job->k1; head += shape.head + shape.chunk * shape.block)
         for (int64_t at = 0; at < shape.chunk && b < job->k1; at++, b++) {
             const uint8_t *block = head + shape.head + at * shape.block;
@@ -160,13 +168,14 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
 #pragma GCC unroll 4
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
-        for (int p = 0; p < width; p++) _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
+        for (int p = 0; p < width; p++)
+            _mm512_store_ps(job->acc + m * ACC_STRIDE + p * 16, acc[m][p]);
 }
 
-#define TILE(lower, upper, height, width)                                                                    \
-    static void tile_##lower##_##height##_##width(const tile_job *job)                                       \
-    {                                                                                                        \
-        tile(BT_##upper, height, width, job);                                                                \
+#define TILE(lower, upper, height, width)                                                          \
+    static void tile_##lower##_##height##_##width(const tile_job *job)                             \
+    {                                                                                              \
+        tile(BT_##upper, height, width, job);                                                      \
     }
 #define TILES(lower, upper, width)                                                                 \
     TILE(lower, upper, 1, width)                                                                   \
@@ -174,7 +183,10 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILE(lower, upper, 3, width)                                                                   \
     TILE(lower, upper, 4, width)
 #define TILE_ROW(lower, width)                                                                     \
-    {tile_##lower##_1_##width, tile_##lower##_2_##width, tile_##lower##_3_##width, tile_##lower##_4_##width}
+    {                                                                                              \
+        tile_##lower##_1_##width, tile_##lower##_2_##width, tile_##lower##_3_##width,              \
+            tile_##lower##_4_##width                                                               \
+    }
 
 /* A chunk of 16 blocks of 3 panels is at most 26 KiB: it stays in L1 while the rows pass. */
 #define GEMM(lower, upper)                                                                         \
@@ -183,7 +195,8 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILES(lower, upper, 3)                                                                         \
     void bt_gemm_##lower##_avx512vnni(const void *args, int64_t begin, int64_t end)                \
     {                                                                                              \
-        static tile_fn *const fn[3][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2), TILE_ROW(lower, 3)}; \
+        static tile_fn *const fn[3][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),                  \
+                                          TILE_ROW(lower, 3)};                                     \
         const bt_gemm_args *a = args;                                                              \
         drive_gemm(&(tile_set){fn, 4, 3, BT_##upper, a->n_col / BT_ACT_BLOCK, 16}, a, begin, end); \
     }

@@ -7,9 +7,9 @@
  *         for a tile of `height` rows                 the register tile: accumulators in registers
  *       add bias and residual, write
  *
- * Accumulators rest in a small buffer between chunks. A resting place does not change bits, and each
- * output still sums its K in ascending order with one accumulator: height, width, bands and chunks are
- * free choices that no result can show. */
+ * Accumulators rest in a small buffer between chunks. A resting place does not change bits, and
+ * each output still sums its K in ascending order with one accumulator: height, width, bands and
+ * chunks are free choices that no result can show. */
 #pragma once
 #include "base/bits.h"
 #include "kernel/kernel.h"
@@ -18,12 +18,13 @@
 
 enum { M_BAND = 60, PANELS_MAX = 4, ACC_STRIDE = PANELS_MAX * BT_PANEL_ROWS };
 
-/* What a tile works on: rows m0.. and panels 0.. of `panels`, K units k0..k1 (blocks or columns). */
+/* What a tile works on: rows m0.. and panels 0.. of `panels`, K units k0..k1 (blocks or columns).
+ */
 typedef struct tile_job {
     const bt_gemm_args *args;
     const uint8_t *panels;
     int64_t panel_bytes;
-    float *acc;              // [height][ACC_STRIDE]; read unless k0 is 0, always written
+    float *acc; // [height][ACC_STRIDE]; read unless k0 is 0, always written
     int64_t m0, k0, k1;
 } tile_job;
 
@@ -32,20 +33,21 @@ typedef void tile_fn(const tile_job *job);
 /* The tiles of one weight type: fn[width - 1][height - 1]. */
 typedef struct tile_set {
     tile_fn *const (*fn)[6];
-    int height, width;       // largest there are
+    int height, width; // largest there are
     bt_dtype dtype;
-    int64_t n_k;             // K units of the matrix
-    int64_t chunk;           // K units a chunk
+    int64_t n_k;   // K units of the matrix
+    int64_t chunk; // K units a chunk
 } tile_set;
 
-TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0, int64_t n_m, int64_t n0,
-                            int64_t n)
+TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0, int64_t n_m,
+                            int64_t n0, int64_t n)
 {
     for (int64_t m = 0; m < n_m; m++, acc += ACC_STRIDE) {
         float sum[ACC_STRIDE];
         int64_t at = (m0 + m) * a->out_stride + n0;
         for (int64_t i = 0; i < n; i++) sum[i] = a->bias ? acc[i] + a->bias[n0 + i] : acc[i];
-        for (int64_t i = 0; i < n; i++) a->out[at + i] = a->residual ? sum[i] + a->residual[at + i] : sum[i];
+        for (int64_t i = 0; i < n; i++)
+            a->out[at + i] = a->residual ? sum[i] + a->residual[at + i] : sum[i];
     }
 }
 

@@ -10,10 +10,10 @@
 #include <math.h>
 
 typedef struct sink {
-    float *q;                // [d_head], or NULL
-    void *pool;              // k or v array
+    float *q;   // [d_head], or NULL
+    void *pool; // k or v array
     bt_dtype dtype;
-    int64_t at, step;        // elements: of lane 0, from lane to lane
+    int64_t at, step; // elements: of lane 0, from lane to lane
 } sink;
 
 static void put(const sink *s, int64_t i, vf x, int64_t n)
@@ -87,8 +87,8 @@ static void rotate_neighbours(const head_in *h, const float *angles, int64_t n_p
     }
 }
 
-static void pass_head(const bt_rope_kv_args *a, const head_in *h, const float *angles, int64_t n_pair,
-                      const sink *to)
+static void pass_head(const bt_rope_kv_args *a, const head_in *h, const float *angles,
+                      int64_t n_pair, const sink *to)
 {
     if (a->interleaved)
         rotate_neighbours(h, angles, n_pair, to);
@@ -113,12 +113,14 @@ void NAME(rope_kv)(const void *args, int64_t begin, int64_t end)
         }
         for (int64_t i = 0; i < pool->n_kv; i++, x += d) {
             head_in h = open_head(x, d, a->k_norm, a->norm_eps);
-            pass_head(a, &h, angles, a->n_pair,
-                      &(sink){NULL, pool->k, pool->dtype, bt_k_at(pool, a->slot[t], i), pool->page_len});
+            pass_head(
+                a, &h, angles, a->n_pair,
+                &(sink){NULL, pool->k, pool->dtype, bt_k_at(pool, a->slot[t], i), pool->page_len});
         }
         for (int64_t i = 0; i < pool->n_kv; i++, x += d) {
             head_in h = open_head(x, d, NULL, 0);
-            pass_head(a, &h, angles, 0, &(sink){NULL, pool->v, pool->dtype, bt_v_at(pool, a->slot[t], i), 1});
+            pass_head(a, &h, angles, 0,
+                      &(sink){NULL, pool->v, pool->dtype, bt_v_at(pool, a->slot[t], i), 1});
         }
     }
 }

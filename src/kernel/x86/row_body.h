@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* row_body: act_quant, rmsnorm and swiglu for either vector width; each row is independent of others.
- * A file defines NAME(slot) before it includes this. */
+/* row_body: act_quant, rmsnorm and swiglu for either vector width; each row is independent of
+ * others. A file defines NAME(slot) before it includes this. */
 #include "base/bits.h"
 #include "kernel/isa.h"
 #include "kernel/x86/simd.h"
@@ -55,7 +55,8 @@ void NAME(rmsnorm)(const void *args, int64_t begin, int64_t end)
         for (i = 0; i + W <= a->d; i += W)
             vf_store(out + i, vf_mul(vf_mul(vf_load(x + i), inverse), vf_load(a->weight + i)));
         if (i < a->d) {
-            vf y = vf_mul(vf_mul(vf_load_n(x + i, a->d - i), inverse), vf_load_n(a->weight + i, a->d - i));
+            vf y = vf_mul(vf_mul(vf_load_n(x + i, a->d - i), inverse),
+                          vf_load_n(a->weight + i, a->d - i));
             vf_store_n(out + i, y, a->d - i);
         }
     }
@@ -75,9 +76,11 @@ void NAME(swiglu)(const void *args, int64_t begin, int64_t end)
         int64_t t = item / n_part, j = item % n_part * 64, last = bt_min_i64(j + 64, a->d);
         const float *gate = a->gate_up + t * 2 * a->d, *up = gate + a->d;
         float *out = a->out + t * a->d;
-        for (; j + W <= last; j += W) vf_store(out + j, silu_times(vf_load(gate + j), vf_load(up + j)));
+        for (; j + W <= last; j += W)
+            vf_store(out + j, silu_times(vf_load(gate + j), vf_load(up + j)));
         if (j < last)
-            vf_store_n(out + j, silu_times(vf_load_n(gate + j, last - j), vf_load_n(up + j, last - j)),
+            vf_store_n(out + j,
+                       silu_times(vf_load_n(gate + j, last - j), vf_load_n(up + j, last - j)),
                        last - j);
     }
 }

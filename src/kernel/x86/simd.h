@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* simd: one vocabulary for vectors of 16 (AVX-512) or 8 (AVX2) floats, chosen by the flags of the
- * file that includes it, so that a kernel's body is written once. All static; round to nearest even. */
+ * file that includes it, so that a kernel's body is written once. All static; round to nearest
+ * even. */
 #pragma once
 #include <immintrin.h>
 #include <string.h>
@@ -18,16 +19,25 @@ VF_INLINE vf vf_set(float x) { return _mm512_set1_ps(x); }
 VF_INLINE vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 VF_INLINE void vf_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 VF_INLINE __mmask16 first_lanes(int64_t n) { return (__mmask16)(n >= 16 ? 0xFFFF : (1u << n) - 1); }
-VF_INLINE vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
-VF_INLINE void vf_store_n(float *p, vf x, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), x); }
+VF_INLINE vf vf_load_n(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+VF_INLINE void vf_store_n(float *p, vf x, int64_t n)
+{
+    _mm512_mask_storeu_ps(p, first_lanes(n), x);
+}
 VF_INLINE vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 VF_INLINE vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 VF_INLINE vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
 VF_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 VF_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
-VF_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }   // b where either is NaN
+VF_INLINE vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); } // b where either is NaN
 VF_INLINE vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
-VF_INLINE vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+VF_INLINE vf vf_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 VF_INLINE vf vf_pow2_times(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 
 /* Lanes lo..hi-1 of x, `other` elsewhere. */
@@ -38,7 +48,10 @@ VF_INLINE vf vf_keep(vf x, int64_t lo, int64_t hi, float other)
 }
 
 VF_INLINE float vf_largest(vf x) { return _mm512_reduce_max_ps(x); }
-VF_INLINE vf vf_from_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+VF_INLINE vf vf_from_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p));
+}
 VF_INLINE vf vf_from_bf16(const void *p)
 {
     return _mm512_castsi512_ps(
@@ -46,7 +59,8 @@ VF_INLINE vf vf_from_bf16(const void *p)
 }
 VF_INLINE void vf_to_f16(void *p, vf x)
 {
-    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm256_storeu_si256((__m256i *)p,
+                        _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 VF_INLINE void vf_to_bf16(void *p, vf x)
 {
@@ -71,14 +85,18 @@ VF_INLINE vf vf_even_twice(vf x) { return _mm512_moveldup_ps(x); }
 VF_INLINE vf vf_odd_twice(vf x) { return _mm512_movehdup_ps(x); }
 VF_INLINE vf vf_negate_even(vf x)
 {
-    return _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_set1_epi64(0x80000000)));
+    return _mm512_castsi512_ps(
+        _mm512_xor_si512(_mm512_castps_si512(x), _mm512_set1_epi64(0x80000000)));
 }
 
 /* Sum of squares in double, lanes in a fixed order. */
 typedef struct vf_squares {
     __m512d lo, hi;
 } vf_squares;
-VF_INLINE vf_squares vf_squares_zero(void) { return (vf_squares){_mm512_setzero_pd(), _mm512_setzero_pd()}; }
+VF_INLINE vf_squares vf_squares_zero(void)
+{
+    return (vf_squares){_mm512_setzero_pd(), _mm512_setzero_pd()};
+}
 VF_INLINE void vf_squares_add(vf_squares *s, vf x)
 {
     __m512d lo = _mm512_cvtps_pd(_mm512_castps512_ps256(x)),
@@ -86,7 +104,10 @@ VF_INLINE void vf_squares_add(vf_squares *s, vf x)
     s->lo = _mm512_fmadd_pd(lo, lo, s->lo);
     s->hi = _mm512_fmadd_pd(hi, hi, s->hi);
 }
-VF_INLINE double vf_squares_sum(vf_squares s) { return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi)); }
+VF_INLINE double vf_squares_sum(vf_squares s)
+{
+    return _mm512_reduce_add_pd(_mm512_add_pd(s.lo, s.hi));
+}
 
 /* For act_quant: magnitudes as integers, and rounded values to bytes with their sum. */
 VF_INLINE vi vi_magnitude(vf x)
@@ -123,14 +144,18 @@ VF_INLINE vf vf_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }
 VF_INLINE vf vf_div(vf a, vf b) { return _mm256_div_ps(a, b); }
 VF_INLINE vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
 VF_INLINE vf vf_fnma(vf a, vf b, vf c) { return _mm256_fnmadd_ps(a, b, c); }
-VF_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }   // b where either is NaN
+VF_INLINE vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); } // b where either is NaN
 VF_INLINE vf vf_min(vf a, vf b) { return _mm256_min_ps(a, b); }
-VF_INLINE vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+VF_INLINE vf vf_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 
 /* x * 2^n in two exact steps and one rounded one, |n| <= 250. */
 VF_INLINE vf vf_pow2_times(vf x, vf n)
 {
-    __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1), rest = _mm256_sub_epi32(all, half);
+    __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1),
+            rest = _mm256_sub_epi32(all, half);
     __m256i bias = _mm256_set1_epi32(127);
     vf a = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23));
     vf b = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23));
@@ -150,7 +175,10 @@ VF_INLINE float vf_largest(vf x)
     y = _mm_max_ps(y, _mm_movehl_ps(y, y));
     return _mm_cvtss_f32(_mm_max_ss(y, _mm_movehdup_ps(y)));
 }
-VF_INLINE vf vf_from_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+VF_INLINE vf vf_from_f16(const void *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+}
 VF_INLINE vf vf_from_bf16(const void *p)
 {
     return _mm256_castsi256_ps(
@@ -158,7 +186,8 @@ VF_INLINE vf vf_from_bf16(const void *p)
 }
 VF_INLINE void vf_to_f16(void *p, vf x)
 {
-    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128((__m128i *)p,
+                     _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 VF_INLINE void vf_to_bf16(void *p, vf x)
 {
@@ -192,7 +221,10 @@ VF_INLINE vf vf_negate_even(vf x)
 typedef struct vf_squares {
     __m256d lo, hi;
 } vf_squares;
-VF_INLINE vf_squares vf_squares_zero(void) { return (vf_squares){_mm256_setzero_pd(), _mm256_setzero_pd()}; }
+VF_INLINE vf_squares vf_squares_zero(void)
+{
+    return (vf_squares){_mm256_setzero_pd(), _mm256_setzero_pd()};
+}
 VF_INLINE void vf_squares_add(vf_squares *s, vf x)
 {
     __m256d lo = _mm256_cvtps_pd(_mm256_castps256_ps128(x)),
@@ -260,10 +292,11 @@ VF_INLINE void vf_to_n(bt_dtype dtype, void *p, vf x, int64_t n)
 }
 
 /* exp(x), about 1 ulp: x = n ln2 + r with |r| <= ln2 / 2, a polynomial in r (the classic single
- * precision one, Cephes expf), times 2^n. NaN stays NaN, -inf gives 0, results past the range inf. */
+ * precision one, Cephes expf), times 2^n. NaN stays NaN, -inf gives 0, results past the range inf.
+ */
 VF_INLINE vf vf_exp(vf x)
 {
-    x = vf_max(vf_set(-110), x);   // below: 0; the order of operands keeps NaN
+    x = vf_max(vf_set(-110), x); // below: 0; the order of operands keeps NaN
     x = vf_min(vf_set(100), x);
     vf n = vf_round(vf_mul(x, vf_set(1.44269504f)));
     vf r = vf_fnma(n, vf_set(0.693359375f), x);

@@ -34,7 +34,8 @@ static bt_status eval_seq(trun *r, const tnode *n, tkind kind, tval *ret)
     tval seq;
     size_t i = 0;
     BT_TRY(bt_tseq_new(r, kind, n->n, &seq));
-    for (const tnode *item = n->list; item; item = item->next) BT_TRY(bt_teval(r, item, &seq.seq->items[i++]));
+    for (const tnode *item = n->list; item; item = item->next)
+        BT_TRY(bt_teval(r, item, &seq.seq->items[i++]));
     *ret = seq;
     return BT_OK;
 }
@@ -74,7 +75,8 @@ static bt_status spread_keywords(trun *r, const tnode *dyn, tkeyword **kw, size_
 {
     tval dict, pairs;
     BT_TRY(bt_teval(r, dyn, &dict));
-    BT_FAIL_IF(dict.kind != K_DICT, INVALID, "the argument after ** must be a mapping, not %s", bt_tval_type(&dict));
+    BT_FAIL_IF(dict.kind != K_DICT, INVALID, "the argument after ** must be a mapping, not %s",
+               bt_tval_type(&dict));
     tval view = {.kind = K_VIEW, .sub = VIEW_ITEMS, .of = &dict};
     BT_TRY(bt_tval_list(r, &view, &pairs));
     tkeyword *all;
@@ -83,7 +85,8 @@ static bt_status spread_keywords(trun *r, const tnode *dyn, tkeyword **kw, size_
     if (n) memcpy(all, *kw, n * sizeof *all);
     for (size_t i = 0; i < pairs.seq->n; i++) {
         const tval *pair = pairs.seq->items[i].seq->items;
-        BT_FAIL_IF(pair[0].kind != K_STR, INVALID, "keywords must be strings, not %s", bt_tval_type(&pair[0]));
+        BT_FAIL_IF(pair[0].kind != K_STR, INVALID, "keywords must be strings, not %s",
+                   bt_tval_type(&pair[0]));
         all[n++] = (tkeyword){.name = pair[0].bytes, .len = pair[0].len, .value = pair[1]};
     }
     *kw = all;
@@ -138,8 +141,10 @@ bt_status bt_tval_apply_filter(trun *r, const tnode *n, const tval *input, tval 
 {
     targs args;
     tval first = *input;
-    if (n->a) BT_TRY(bt_tval_apply_filter(r, n->a, input, &first)); // a chain on a block: innermost first
-    if (!n->builtin) return bt_fail(BT_INVALID, "there is no filter named '%.*s'", (int)n->len, n->text);
+    if (n->a)
+        BT_TRY(bt_tval_apply_filter(r, n->a, input, &first)); // a chain on a block: innermost first
+    if (!n->builtin)
+        return bt_fail(BT_INVALID, "there is no filter named '%.*s'", (int)n->len, n->text);
     BT_TRY(bt_teval_args(r, n->args, &args));
     return bt_tbuiltin_call(r, n->builtin, &first, &args, ret_value);
 }
@@ -150,8 +155,8 @@ static bt_status eval_filter_or_test(trun *r, const tnode *n, tval *ret)
     targs args;
     BT_TRY(bt_teval(r, n->a, &input));
     if (!n->builtin)
-        return bt_fail(BT_INVALID, "there is no %s named '%.*s'", n->type == N_FILTER ? "filter" : "test", (int)n->len,
-                       n->text);
+        return bt_fail(BT_INVALID, "there is no %s named '%.*s'",
+                       n->type == N_FILTER ? "filter" : "test", (int)n->len, n->text);
     BT_TRY(bt_teval_args(r, n->args, &args));
     return bt_tbuiltin_call(r, n->builtin, &input, &args, ret);
 }
@@ -187,7 +192,8 @@ static bt_status eval_cond(trun *r, const tnode *n, tval *ret)
     BT_TRY(eval_truth(r, n->c, &truth));
     if (truth) return bt_teval(r, n->a, ret);
     if (n->b) return bt_teval(r, n->b, ret);
-    *ret = bt_tval_undef("the inline if-expression evaluated to false and no else section was defined.");
+    *ret = bt_tval_undef(
+        "the inline if-expression evaluated to false and no else section was defined.");
     return BT_OK;
 }
 
@@ -244,26 +250,44 @@ static bt_status eval_sign(trun *r, const tnode *n, tval *ret)
 static bt_status eval(trun *r, const tnode *n, tval *ret)
 {
     switch (n->type) {
-    case N_CONST: *ret = *n->value; return BT_OK;
-    case N_NAME: return eval_name(r, n, ret);
-    case N_LIST: return eval_seq(r, n, K_LIST, ret);
-    case N_TUPLE: return eval_seq(r, n, K_TUPLE, ret);
-    case N_DICT: return eval_dict(r, n, ret);
-    case N_ATTR: return eval_attr(r, n, ret);
-    case N_ITEM: return eval_item(r, n, ret);
-    case N_CALL: return eval_call(r, n, ret);
+    case N_CONST:
+        *ret = *n->value;
+        return BT_OK;
+    case N_NAME:
+        return eval_name(r, n, ret);
+    case N_LIST:
+        return eval_seq(r, n, K_LIST, ret);
+    case N_TUPLE:
+        return eval_seq(r, n, K_TUPLE, ret);
+    case N_DICT:
+        return eval_dict(r, n, ret);
+    case N_ATTR:
+        return eval_attr(r, n, ret);
+    case N_ITEM:
+        return eval_item(r, n, ret);
+    case N_CALL:
+        return eval_call(r, n, ret);
     case N_FILTER:
-    case N_TEST: return eval_filter_or_test(r, n, ret);
-    case N_COND: return eval_cond(r, n, ret);
+    case N_TEST:
+        return eval_filter_or_test(r, n, ret);
+    case N_COND:
+        return eval_cond(r, n, ret);
     case N_AND:
     case N_OR:
-    case N_NOT: return eval_logic(r, n, ret);
+    case N_NOT:
+        return eval_logic(r, n, ret);
     case N_NEG:
-    case N_POS: return eval_sign(r, n, ret);
-    case N_BINARY: return eval_binary(r, n, ret);
-    case N_CONCAT: return eval_concat(r, n, ret);
-    case N_COMPARE: return eval_compare(r, n, ret);
-    default: return bt_fail(BT_INVALID, "this cannot be used as a value here"); // a slice inside a tuple subscript
+    case N_POS:
+        return eval_sign(r, n, ret);
+    case N_BINARY:
+        return eval_binary(r, n, ret);
+    case N_CONCAT:
+        return eval_concat(r, n, ret);
+    case N_COMPARE:
+        return eval_compare(r, n, ret);
+    default:
+        return bt_fail(BT_INVALID,
+                       "this cannot be used as a value here"); // a slice inside a tuple subscript
     }
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* template_exec: statements, scopes, macros and loops.
  *
- * A scope is a short list of variables with a parent; loops, macros and blocks open one, if does not.
- * A name is looked up along the parents, then in the data, then among the builtins. */
+ * A scope is a short list of variables with a parent; loops, macros and blocks open one, if does
+ * not. A name is looked up along the parents, then in the data, then among the builtins. */
 #include "text/template/template_call.h"
 #include "text/template/template_text.h"
 #include <string.h>
@@ -43,8 +43,10 @@ static bt_status set_attribute(trun *r, const tnode *target, const tval *value)
     tval ns, key = bt_tval_text(target->text, target->len);
     BT_TRY(bt_teval(r, &name, &ns));
     if (ns.kind != K_NAMESPACE)
-        return bt_fail(BT_INVALID, "cannot assign attribute '%.*s' on a %s: only a namespace has attributes to set",
-                       target->len > 60 ? 60 : (int)target->len, target->text, bt_tval_type(&ns));
+        return bt_fail(
+            BT_INVALID,
+            "cannot assign attribute '%.*s' on a %s: only a namespace has attributes to set",
+            target->len > 60 ? 60 : (int)target->len, target->text, bt_tval_type(&ns));
     return bt_tdict_put(r, ns.dict, &key, value);
 }
 
@@ -56,7 +58,8 @@ static bt_status unpack(trun *r, const tnode *target, const tval *value)
     tval item;
     bool more;
     size_t n = 0;
-    BT_FAIL_IF(!bt_tval_iterable(value), INVALID, "cannot unpack non-iterable %s object", bt_tval_type(value));
+    BT_FAIL_IF(!bt_tval_iterable(value), INVALID, "cannot unpack non-iterable %s object",
+               bt_tval_type(value));
     BT_TRY(bt_titer_open(r, value, &it));
     tseq items = {0};
     BT_TRY(bt_trun_alloc(r, target->n + 1, sizeof item, (void **)&items.items));
@@ -66,7 +69,8 @@ static bt_status unpack(trun *r, const tnode *target, const tval *value)
         BT_FAIL_IF(n == target->n, INVALID, "too many values to unpack (expected %u)", target->n);
         items.items[n] = item;
     }
-    BT_FAIL_IF(n < target->n, INVALID, "not enough values to unpack (expected %u, got %zu)", target->n, n);
+    BT_FAIL_IF(n < target->n, INVALID, "not enough values to unpack (expected %u, got %zu)",
+               target->n, n);
     n = 0;
     for (const tnode *t = target->list; t; t = t->next) BT_TRY(assign(r, t, &items.items[n++]));
     return BT_OK;
@@ -107,7 +111,8 @@ tval bt_tmacro_name(const tmacro *m)
 static const tkeyword *find_keyword(const targs *args, const char *name)
 {
     for (size_t i = 0; i < args->n_kw; i++)
-        if (strlen(name) == args->kw[i].len && memcmp(name, args->kw[i].name, args->kw[i].len) == 0) return &args->kw[i];
+        if (strlen(name) == args->kw[i].len && memcmp(name, args->kw[i].name, args->kw[i].len) == 0)
+            return &args->kw[i];
     return NULL;
 }
 
@@ -116,7 +121,8 @@ static bool is_param(trun *r, const tmacro *m, const tkeyword *kw, size_t n_pos)
     size_t i = 0;
     for (const tnode *p = m->node->list; p; p = p->next, i++) {
         const char *name = r->tmpl->symbols[p->symbol];
-        if (i >= n_pos && strlen(name) == kw->len && memcmp(name, kw->name, kw->len) == 0) return true;
+        if (i >= n_pos && strlen(name) == kw->len && memcmp(name, kw->name, kw->len) == 0)
+            return true;
     }
     return false;
 }
@@ -134,14 +140,15 @@ static bt_status bind_rest(trun *r, const tmacro *m, const targs *args, tscope *
         bool caller = bt_tval_text_is(&key, "caller");
         if (is_param(r, m, kw, args->n_pos) || (caller && wants_caller)) continue;
         if (!(n->op & USES_KWARGS))
-            return bt_fail(BT_INVALID, caller ? "the macro does not use the %.*s it was given"
-                                              : "the macro takes no keyword argument '%.*s'",
+            return bt_fail(BT_INVALID,
+                           caller ? "the macro does not use the %.*s it was given"
+                                  : "the macro takes no keyword argument '%.*s'",
                            kw->len > 60 ? 60 : (int)kw->len, kw->name);
         BT_TRY(bt_tdict_put(r, kwargs.dict, &key, &kw->value));
     }
     if (n->op & USES_KWARGS) BT_TRY(bt_tscope_set(r, scope, SYM_KWARGS, &kwargs));
-    BT_FAIL_IF(args->n_pos > n->n && !(n->op & USES_VARARGS), INVALID, "the macro takes at most %u arguments, %zu given",
-               n->n, args->n_pos);
+    BT_FAIL_IF(args->n_pos > n->n && !(n->op & USES_VARARGS), INVALID,
+               "the macro takes at most %u arguments, %zu given", n->n, args->n_pos);
     size_t extra = args->n_pos > n->n ? args->n_pos - n->n : 0;
     BT_TRY(bt_tseq_new(r, K_TUPLE, extra, &varargs));
     for (size_t i = 0; i < extra; i++) varargs.seq->items[i] = args->pos[n->n + i];
@@ -153,15 +160,19 @@ static bt_status bind_params(trun *r, const tmacro *m, const targs *args, tscope
     size_t i = 0;
     const tkeyword *kw = find_keyword(args, "caller");
     if (m->node->op & USES_CALLER) {
-        tval caller = kw ? kw->value : (tval){.kind = K_UNDEF, .sub = UNDEF_NAME, .bytes = "caller", .len = 6};
+        tval caller = kw ? kw->value
+                         : (tval){.kind = K_UNDEF, .sub = UNDEF_NAME, .bytes = "caller", .len = 6};
         BT_TRY(bt_tscope_set(r, scope, SYM_CALLER, &caller));
     }
     for (const tnode *p = m->node->list; p; p = p->next, i++) {
         const char *name = r->tmpl->symbols[p->symbol];
         tval value = {.kind = K_UNDEF, .sub = UNDEF_NAME, .bytes = name, .len = strlen(name)};
-        if (i < args->n_pos) value = args->pos[i];
-        else if ((kw = find_keyword(args, name))) value = kw->value;
-        else if (p->a) BT_TRY(bt_teval(r, p->a, &value));
+        if (i < args->n_pos)
+            value = args->pos[i];
+        else if ((kw = find_keyword(args, name)))
+            value = kw->value;
+        else if (p->a)
+            BT_TRY(bt_teval(r, p->a, &value));
         BT_TRY(bt_tscope_set(r, scope, p->symbol, &value));
     }
     return BT_OK;
@@ -280,39 +291,60 @@ static bt_status loop_changed(trun *r, const tcall *c, tval *ret)
     return BT_OK;
 }
 
-static const tbuiltin loop_methods[] = {{"cycle", "*", 0, loop_cycle, NULL}, {"changed", "*", 0, loop_changed, NULL}};
+static const tbuiltin loop_methods[] = {{"cycle", "*", 0, loop_cycle, NULL},
+                                        {"changed", "*", 0, loop_changed, NULL}};
 
 static bt_status loop_item(trun *r, tloop *l, bool next, tval *ret)
 {
     if (next) BT_TRY(peek(r, l));
-    if (next) *ret = l->has_after ? l->after : bt_tval_undef("there is no next item");
-    else *ret = l->index0 ? l->before : bt_tval_undef("there is no previous item");
+    if (next)
+        *ret = l->has_after ? l->after : bt_tval_undef("there is no next item");
+    else
+        *ret = l->index0 ? l->before : bt_tval_undef("there is no previous item");
     return BT_OK;
 }
 
-bt_status bt_tloop_attr(trun *r, tloop *l, const char *name, size_t len, tval *ret_value, bool *ret_found)
+bt_status bt_tloop_attr(trun *r, tloop *l, const char *name, size_t len, tval *ret_value,
+                        bool *ret_found)
 {
-    static const char *const names[] = {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem",
-                                        "nextitem", "depth", "depth0", "cycle", "changed"};
+    static const char *const names[] = {"index",    "index0",    "first",    "last",     "length",
+                                        "revindex", "revindex0", "previtem", "nextitem", "depth",
+                                        "depth0",   "cycle",     "changed"};
     size_t which = 0, n = 0, count = sizeof names / sizeof *names;
-    while (which < count && (strlen(names[which]) != len || memcmp(names[which], name, len) != 0)) which++;
+    while (which < count && (strlen(names[which]) != len || memcmp(names[which], name, len) != 0))
+        which++;
     *ret_found = which < count;
     if (which >= 4 && which <= 6) BT_TRY(bt_tloop_len(r, l, &n));
     switch (which) {
-    case 0: *ret_value = bt_tval_int((int64_t)l->index0 + 1); break;
-    case 1: *ret_value = bt_tval_int((int64_t)l->index0); break;
-    case 2: *ret_value = bt_tval_bool(l->index0 == 0); break;
+    case 0:
+        *ret_value = bt_tval_int((int64_t)l->index0 + 1);
+        break;
+    case 1:
+        *ret_value = bt_tval_int((int64_t)l->index0);
+        break;
+    case 2:
+        *ret_value = bt_tval_bool(l->index0 == 0);
+        break;
     case 3:
         BT_TRY(peek(r, l));
         *ret_value = bt_tval_bool(!l->has_after);
         break;
-    case 4: *ret_value = bt_tval_int((int64_t)n); break;
-    case 5: *ret_value = bt_tval_int((int64_t)n - (int64_t)l->index0); break;
-    case 6: *ret_value = bt_tval_int((int64_t)n - (int64_t)l->index0 - 1); break;
+    case 4:
+        *ret_value = bt_tval_int((int64_t)n);
+        break;
+    case 5:
+        *ret_value = bt_tval_int((int64_t)n - (int64_t)l->index0);
+        break;
+    case 6:
+        *ret_value = bt_tval_int((int64_t)n - (int64_t)l->index0 - 1);
+        break;
     case 7:
-    case 8: return loop_item(r, l, which == 8, ret_value);
+    case 8:
+        return loop_item(r, l, which == 8, ret_value);
     case 9:
-    case 10: *ret_value = bt_tval_int((int64_t)l->depth0 + (which == 9)); break;
+    case 10:
+        *ret_value = bt_tval_int((int64_t)l->depth0 + (which == 9));
+        break;
     case 11:
     case 12: {
         tval *self;
@@ -399,12 +431,14 @@ static bt_status exec_for(trun *r, const tnode *n)
 bt_status bt_tloop_call(trun *r, const tloop *loop, const targs *args, tval *ret_string)
 {
     tout o = {.run = r}, *outer = r->out;
-    BT_FAIL_IF(!loop->node->flag, INVALID, "the loop must have the 'recursive' marker to be called");
+    BT_FAIL_IF(!loop->node->flag, INVALID,
+               "the loop must have the 'recursive' marker to be called");
     BT_FAIL_IF(args->n_pos != 1 || args->n_kw, INVALID, "loop() takes exactly one argument");
     BT_TRY(bt_trun_enter(r));
     r->out = &o;
-    bt_status st =
-        start_loop(r, &(tloop){.node = loop->node, .scope = loop->scope, .depth0 = loop->depth0 + 1}, &args->pos[0]);
+    bt_status st = start_loop(
+        r, &(tloop){.node = loop->node, .scope = loop->scope, .depth0 = loop->depth0 + 1},
+        &args->pos[0]);
     r->out = outer;
     r->depth--;
     if (!st) st = bt_tout_finish(&o, ret_string);
@@ -492,19 +526,32 @@ static bt_status exec_macro(trun *r, const tnode *n)
 static bt_status exec(trun *r, const tnode *n)
 {
     switch (n->type) {
-    case N_TEXT: return bt_tout_add(r->out, n->text, n->len, false);
-    case N_PRINT: return exec_print(r, n);
-    case N_IF: return exec_if(r, n);
-    case N_FOR: return exec_for(r, n);
+    case N_TEXT:
+        return bt_tout_add(r->out, n->text, n->len, false);
+    case N_PRINT:
+        return exec_print(r, n);
+    case N_IF:
+        return exec_if(r, n);
+    case N_FOR:
+        return exec_for(r, n);
     case N_SET:
-    case N_SETBLOCK: return exec_set(r, n);
-    case N_MACRO: return exec_macro(r, n);
-    case N_CALLBLOCK: return exec_callblock(r, n);
-    case N_FILTERBLOCK: return exec_filterblock(r, n);
+    case N_SETBLOCK:
+        return exec_set(r, n);
+    case N_MACRO:
+        return exec_macro(r, n);
+    case N_CALLBLOCK:
+        return exec_callblock(r, n);
+    case N_FILTERBLOCK:
+        return exec_filterblock(r, n);
     case N_WITH:
-    case N_SCOPE: return exec_with(r, n);
-    case N_BREAK: r->flow = FLOW_BREAK; return BT_OK;
-    default: r->flow = FLOW_CONTINUE; return BT_OK;
+    case N_SCOPE:
+        return exec_with(r, n);
+    case N_BREAK:
+        r->flow = FLOW_BREAK;
+        return BT_OK;
+    default:
+        r->flow = FLOW_CONTINUE;
+        return BT_OK;
     }
 }
 

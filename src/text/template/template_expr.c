@@ -45,7 +45,8 @@ bt_status bt_tparser_symbol(tparser *p, const ttoken *name, uint32_t *ret_symbol
 {
     bt_template *t = p->tmpl;
     for (uint32_t i = 0; i < t->n_symbol; i++)
-        if (strlen(t->symbols[i]) == name->len && memcmp(t->symbols[i], name->text, name->len) == 0) {
+        if (strlen(t->symbols[i]) == name->len &&
+            memcmp(t->symbols[i], name->text, name->len) == 0) {
             *ret_symbol = i;
             return BT_OK;
         }
@@ -68,7 +69,8 @@ bt_status bt_tparser_enter(tparser *p)
         p->depth++;
         return BT_OK;
     }
-    bt_status st = bt_fail(BT_LIMIT, "the template nests deeper than %d levels", TEMPLATE_DEPTH_MAX);
+    bt_status st =
+        bt_fail(BT_LIMIT, "the template nests deeper than %d levels", TEMPLATE_DEPTH_MAX);
     bt_template_note_at(p->tmpl, p->tok->at);
     return st;
 }
@@ -77,9 +79,12 @@ bt_status bt_tparser_unexpected(const tparser *p, const char *wanted)
 {
     const ttoken *t = p->tok;
     int n = t->len > 40 ? 40 : (int)t->len;
-    if (t->type == T_EOF) return bt_template_fail_at(p->tmpl, t->at, "unexpected end of the template, expected %s", wanted);
+    if (t->type == T_EOF)
+        return bt_template_fail_at(p->tmpl, t->at, "unexpected end of the template, expected %s",
+                                   wanted);
     if (t->type == T_BLOCK_END || t->type == T_VAR_END)
-        return bt_template_fail_at(p->tmpl, t->at, "unexpected end of the tag, expected %s", wanted);
+        return bt_template_fail_at(p->tmpl, t->at, "unexpected end of the tag, expected %s",
+                                   wanted);
     return bt_template_fail_at(p->tmpl, t->at, "unexpected '%.*s', expected %s", n,
                                t->type == T_STRING ? p->tmpl->source + t->at : t->text, wanted);
 }
@@ -129,9 +134,11 @@ static bt_status parse_name(tparser *p, bool with_namespace, tnode **ret)
     bool yes = bt_ttoken_named(t, "true") || bt_ttoken_named(t, "True");
     tval value = bt_tval_bool(yes);
     tnode *n;
-    if (yes || bt_ttoken_named(t, "false") || bt_ttoken_named(t, "False")) return new_const(p, t->at, &value, ret);
+    if (yes || bt_ttoken_named(t, "false") || bt_ttoken_named(t, "False"))
+        return new_const(p, t->at, &value, ret);
     value = bt_tval_none();
-    if (bt_ttoken_named(t, "none") || bt_ttoken_named(t, "None")) return new_const(p, t->at, &value, ret);
+    if (bt_ttoken_named(t, "none") || bt_ttoken_named(t, "None"))
+        return new_const(p, t->at, &value, ret);
     BT_TRY(bt_tparser_node(p, N_NAME, t->at, &n));
     BT_TRY(bt_tparser_symbol(p, t, &n->symbol));
     if (n->symbol == SYM_CALLER) p->uses |= USES_CALLER;
@@ -190,26 +197,31 @@ static bt_status parse_primary(tparser *p, bool with_namespace, tnode **ret)
     const ttoken *t = p->tok;
     tval value;
     switch (t->type) {
-    case T_NAME: return parse_name(p, with_namespace, ret);
-    case T_STRING: return parse_string(p, ret);
+    case T_NAME:
+        return parse_name(p, with_namespace, ret);
+    case T_STRING:
+        return parse_string(p, ret);
     case T_INT:
     case T_FLOAT:
         value = t->type == T_INT ? bt_tval_int(t->i) : bt_tval_float(t->f);
         p->tok++;
         return new_const(p, t->at, &value, ret);
-    default: break;
+    default:
+        break;
     }
     if (bt_ttoken_is(t, OP_LBRACKET)) return parse_list(p, ret);
     if (bt_ttoken_is(t, OP_LBRACE)) return parse_dict(p, ret);
     if (!skip(p, OP_LPAREN)) return bt_tparser_unexpected(p, "an expression");
-    BT_TRY(bt_tparser_tuple(p, &(ttuple_rule){.with_cond = true, .in_parens = true, .with_namespace = with_namespace},
-                            ret));
+    BT_TRY(bt_tparser_tuple(
+        p, &(ttuple_rule){.with_cond = true, .in_parens = true, .with_namespace = with_namespace},
+        ret));
     return bt_tparser_expect(p, OP_RPAREN, "')'");
 }
 
 static bool tuple_ends(const tparser *p, const ttuple_rule *rule)
 {
-    return p->tok->type == T_VAR_END || p->tok->type == T_BLOCK_END || bt_ttoken_is(p->tok, OP_RPAREN) ||
+    return p->tok->type == T_VAR_END || p->tok->type == T_BLOCK_END ||
+           bt_ttoken_is(p->tok, OP_RPAREN) ||
            (rule->end_name && bt_ttoken_named(p->tok, rule->end_name));
 }
 
@@ -222,13 +234,16 @@ bt_status bt_tparser_tuple(tparser *p, const ttuple_rule *rule, tnode **ret_node
     for (;;) {
         if (tuple->n) BT_TRY(bt_tparser_expect(p, OP_COMMA, "','"));
         if (tuple_ends(p, rule)) break;
-        if (rule->simplified) BT_TRY(parse_primary(p, rule->with_namespace, &item));
-        else BT_TRY(bt_tparser_expr(p, rule->with_cond, &item));
+        if (rule->simplified)
+            BT_TRY(parse_primary(p, rule->with_namespace, &item));
+        else
+            BT_TRY(bt_tparser_expr(p, rule->with_cond, &item));
         append(tuple, &tail, item);
         if (!bt_ttoken_is(p->tok, OP_COMMA)) break;
         is_tuple = true;
     }
-    if (!is_tuple && !tuple->n && !rule->in_parens) return bt_tparser_unexpected(p, "an expression");
+    if (!is_tuple && !tuple->n && !rule->in_parens)
+        return bt_tparser_unexpected(p, "an expression");
     *ret_node = is_tuple || !tuple->n ? tuple : item;
     return BT_OK;
 }
@@ -296,7 +311,8 @@ static bt_status parse_slice(tparser *p, tnode **ret)
     }
     while (i < 2 && skip(p, OP_COLON)) {
         i++;
-        if (!bt_ttoken_is(p->tok, OP_COLON) && !bt_ttoken_is(p->tok, OP_RBRACKET) && !bt_ttoken_is(p->tok, OP_COMMA))
+        if (!bt_ttoken_is(p->tok, OP_COLON) && !bt_ttoken_is(p->tok, OP_RBRACKET) &&
+            !bt_ttoken_is(p->tok, OP_COMMA))
             BT_TRY(bt_tparser_expr(p, true, &part[i]));
     }
     BT_TRY(new_binary(p, N_SLICE, at, part[0], part[1], &n));
@@ -350,19 +366,25 @@ static bt_status parse_call(tparser *p, tnode *callee, tnode **ret)
 static bt_status parse_postfix(tparser *p, tnode **node)
 {
     for (;;) {
-        if (bt_ttoken_is(p->tok, OP_DOT)) BT_TRY(parse_dot(p, *node, node));
-        else if (bt_ttoken_is(p->tok, OP_LBRACKET)) BT_TRY(parse_subscript(p, *node, node));
-        else if (bt_ttoken_is(p->tok, OP_LPAREN)) BT_TRY(parse_call(p, *node, node));
-        else return BT_OK;
+        if (bt_ttoken_is(p->tok, OP_DOT))
+            BT_TRY(parse_dot(p, *node, node));
+        else if (bt_ttoken_is(p->tok, OP_LBRACKET))
+            BT_TRY(parse_subscript(p, *node, node));
+        else if (bt_ttoken_is(p->tok, OP_LPAREN))
+            BT_TRY(parse_call(p, *node, node));
+        else
+            return BT_OK;
         BT_TRY(bt_tparser_enter(p)); // a chain is as deep as it is long
     }
 }
 
-/* A name nobody knows is an error, unless the code around it is conditional: then when it is reached. */
+/* A name nobody knows is an error, unless the code around it is conditional: then when it is
+ * reached. */
 static bt_status note_unknown(tparser *p, tnode *n)
 {
     if (p->n_unknown == (int)(sizeof p->unknown / sizeof *p->unknown))
-        return bt_template_fail_at(p->tmpl, n->at, "there is no filter or test named '%.*s'", (int)n->len, n->text);
+        return bt_template_fail_at(p->tmpl, n->at, "there is no filter or test named '%.*s'",
+                                   (int)n->len, n->text);
     p->unknown[p->n_unknown++] = n;
     return BT_OK;
 }
@@ -399,9 +421,11 @@ bt_status bt_tparser_filters(tparser *p, tnode *input, bool start_inline, tnode 
 
 static bool begins_operand(const ttoken *t)
 {
-    if (t->type == T_NAME) return !bt_ttoken_named(t, "else") && !bt_ttoken_named(t, "or") && !bt_ttoken_named(t, "and");
-    return t->type == T_STRING || t->type == T_INT || t->type == T_FLOAT || bt_ttoken_is(t, OP_LBRACKET) ||
-           bt_ttoken_is(t, OP_LBRACE);
+    if (t->type == T_NAME)
+        return !bt_ttoken_named(t, "else") && !bt_ttoken_named(t, "or") &&
+               !bt_ttoken_named(t, "and");
+    return t->type == T_STRING || t->type == T_INT || t->type == T_FLOAT ||
+           bt_ttoken_is(t, OP_LBRACKET) || bt_ttoken_is(t, OP_LBRACE);
 }
 
 static bt_status parse_test(tparser *p, tnode *input, tnode **ret)
@@ -434,10 +458,14 @@ static bt_status parse_test(tparser *p, tnode *input, tnode **ret)
 static bt_status parse_filters_and_tests(tparser *p, tnode **node)
 {
     for (;;) {
-        if (bt_ttoken_is(p->tok, OP_PIPE)) BT_TRY(bt_tparser_filters(p, *node, false, node));
-        else if (bt_ttoken_named(p->tok, "is")) BT_TRY(parse_test(p, *node, node));
-        else if (bt_ttoken_is(p->tok, OP_LPAREN)) BT_TRY(parse_call(p, *node, node));
-        else return BT_OK;
+        if (bt_ttoken_is(p->tok, OP_PIPE))
+            BT_TRY(bt_tparser_filters(p, *node, false, node));
+        else if (bt_ttoken_named(p->tok, "is"))
+            BT_TRY(parse_test(p, *node, node));
+        else if (bt_ttoken_is(p->tok, OP_LPAREN))
+            BT_TRY(parse_call(p, *node, node));
+        else
+            return BT_OK;
         BT_TRY(bt_tparser_enter(p));
     }
 }
@@ -462,17 +490,22 @@ static bt_status parse_unary(tparser *p, bool with_filter, tnode **ret)
     return BT_OK;
 }
 
-/* The left-associative binary levels, loosest first; level 1 (~) makes one node of the whole chain. */
+/* The left-associative binary levels, loosest first; level 1 (~) makes one node of the whole chain.
+ */
 enum { LEVEL_SUM, LEVEL_CONCAT, LEVEL_PRODUCT, LEVEL_POWER };
 
 static bool at_level(const ttoken *t, int level)
 {
     if (t->type != T_OP) return false;
     switch (level) {
-    case LEVEL_SUM: return t->op == OP_ADD || t->op == OP_SUB;
-    case LEVEL_CONCAT: return t->op == OP_TILDE;
-    case LEVEL_PRODUCT: return t->op == OP_MUL || t->op == OP_DIV || t->op == OP_FLOORDIV || t->op == OP_MOD;
-    default: return t->op == OP_POW;
+    case LEVEL_SUM:
+        return t->op == OP_ADD || t->op == OP_SUB;
+    case LEVEL_CONCAT:
+        return t->op == OP_TILDE;
+    case LEVEL_PRODUCT:
+        return t->op == OP_MUL || t->op == OP_DIV || t->op == OP_FLOORDIV || t->op == OP_MOD;
+    default:
+        return t->op == OP_POW;
     }
 }
 

@@ -15,7 +15,11 @@ static bt_status f_case(trun *r, const tcall *c, tval *ret) // upper, lower, cap
     char first = c->builtin->name[0];
     tval s;
     BT_TRY(bt_tval_str(r, c->self, &s));
-    return bt_tstr_case(r, &s, first == 'u' ? CASE_UPPER : first == 'l' ? CASE_LOWER : CASE_CAPITALIZE, ret);
+    return bt_tstr_case(r, &s,
+                        first == 'u'   ? CASE_UPPER
+                        : first == 'l' ? CASE_LOWER
+                                       : CASE_CAPITALIZE,
+                        ret);
 }
 
 /* Jinja's own title: words begin after whitespace and - ( { [ <, unlike str.title. */
@@ -27,11 +31,14 @@ static bt_status f_title(trun *r, const tcall *c, tval *ret)
     bool begins = true;
     for (size_t i = 0, n; !st && i < s.len; i += n) {
         uint32_t code = bt_tcode_at(s.bytes + i, s.len - i, &n);
-        bool separates = bt_tcode_is_space(code) || (code < 0x80 && code && strchr("-({[<", (int)code));
-        while (!separates && !begins && i + n < s.len) { // the rest of the word, so that a final sigma is seen
+        bool separates =
+            bt_tcode_is_space(code) || (code < 0x80 && code && strchr("-({[<", (int)code));
+        while (!separates && !begins &&
+               i + n < s.len) { // the rest of the word, so that a final sigma is seen
             size_t k;
             code = bt_tcode_at(s.bytes + i + n, s.len - i - n, &k);
-            if (bt_tcode_is_space(code) || (code < 0x80 && code && strchr("-({[<", (int)code))) break;
+            if (bt_tcode_is_space(code) || (code < 0x80 && code && strchr("-({[<", (int)code)))
+                break;
             n += k;
         }
         piece = bt_tstr_sub(&s, i, n);
@@ -48,7 +55,8 @@ static bt_status f_trim(trun *r, const tcall *c, tval *ret)
 {
     const tval *chars = c->arg[0] && c->arg[0]->kind != K_NONE ? c->arg[0] : NULL;
     tval s;
-    BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "trim: chars must be a str, not %s", bt_tval_type(chars));
+    BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "trim: chars must be a str, not %s",
+               bt_tval_type(chars));
     BT_TRY(bt_tval_str(r, c->self, &s));
     BT_TRY(bt_trun_step(r, bt_trun_cost(s.len) * (chars ? 1 + 4 * chars->len : 1)));
     *ret = bt_tstr_strip(&s, chars, true, true);
@@ -67,7 +75,10 @@ static bt_status f_replace(trun *r, const tcall *c, tval *ret)
     return bt_tstr_replace(r, &s, from_to, n, ret);
 }
 
-static bt_status f_string(trun *r, const tcall *c, tval *ret) { return bt_tval_str(r, c->self, ret); }
+static bt_status f_string(trun *r, const tcall *c, tval *ret)
+{
+    return bt_tval_str(r, c->self, ret);
+}
 
 static bt_status f_safe(trun *r, const tcall *c, tval *ret)
 {
@@ -91,7 +102,8 @@ static bt_status f_format(trun *r, const tcall *c, tval *ret)
 {
     tval s, values;
     const targs *a = &c->rest;
-    BT_FAIL_IF(a->n_pos && a->n_kw, INVALID, "format: positional and keyword arguments at the same time");
+    BT_FAIL_IF(a->n_pos && a->n_kw, INVALID,
+               "format: positional and keyword arguments at the same time");
     BT_TRY(bt_tval_str(r, c->self, &s));
     if (a->n_kw) {
         BT_TRY(bt_tdict_new(r, a->n_kw, &values));
@@ -110,7 +122,8 @@ static bt_status f_center(trun *r, const tcall *c, tval *ret)
 {
     tval s, width = c->arg[0] ? *c->arg[0] : bt_tval_int(80);
     BT_TRY(bt_tval_str(r, c->self, &s));
-    return bt_tbuiltin_call(r, bt_tbuiltin_method(&s, "center", 6), &s, &(targs){.pos = &width, .n_pos = 1}, ret);
+    return bt_tbuiltin_call(r, bt_tbuiltin_method(&s, "center", 6), &s,
+                            &(targs){.pos = &width, .n_pos = 1}, ret);
 }
 
 typedef struct indenting {
@@ -126,7 +139,8 @@ static bt_status indent_lines(tout *o, const tval *s, const indenting *how)
         bool end = i == s->len;
         uint32_t code = end ? '\n' : bt_tcode_at(s->bytes + i, s->len - i, &n);
         if (!bt_tcode_is_line_end(code)) continue;
-        if (code == '\r' && (i + 1 == s->len || s->bytes[i + 1] == '\n')) n = i + 1 == s->len ? 1 : 2;
+        if (code == '\r' && (i + 1 == s->len || s->bytes[i + 1] == '\n'))
+            n = i + 1 == s->len ? 1 : 2;
         if (!first) BT_TRY(bt_tout_add(o, "\n", 1, bt_tstr_any_data(s)));
         if (first ? how->first : i > begin || how->blank) BT_TRY(bt_tout_str(o, &how->unit));
         BT_TRY(bt_tout_part(o, s, begin, i - begin));
@@ -142,7 +156,8 @@ static bt_status f_indent(trun *r, const tcall *c, tval *ret)
     indenting how;
     int64_t width;
     if (c->self->kind == K_UNDEF) return bt_tval_fail_undef(c->self);
-    BT_FAIL_IF(c->self->kind != K_STR, INVALID, "indent needs a str, not a %s", bt_tval_type(c->self));
+    BT_FAIL_IF(c->self->kind != K_STR, INVALID, "indent needs a str, not a %s",
+               bt_tval_type(c->self));
     BT_TRY(bt_tcall_flag(r, c, 1, false, &how.first));
     BT_TRY(bt_tcall_flag(r, c, 2, false, &how.blank));
     if (c->arg[0] && c->arg[0]->kind == K_STR) {
@@ -151,7 +166,8 @@ static bt_status f_indent(trun *r, const tcall *c, tval *ret)
         tval space = bt_tval_text(" ", 1);
         BT_TRY(bt_tcall_int(c, 0, 4, &width));
         BT_TRY(bt_tstr_repeat(r, &space, width, &how.unit));
-        if (how.unit.len) how.unit.store = NULL; // spaces of the filter's own take the text's origin
+        if (how.unit.len)
+            how.unit.store = NULL; // spaces of the filter's own take the text's origin
         how.unit.data = bt_tstr_any_data(c->self);
     }
     bt_status st = indent_lines(&o, c->self, &how);
@@ -174,7 +190,8 @@ static bt_status f_truncate(trun *r, const tcall *c, tval *ret)
     BT_TRY(bt_tcall_int(c, 3, 5, &leeway));
     if (!end) end = &dots;
     int64_t n_end = (int64_t)bt_tstr_count(end);
-    BT_FAIL_IF(length < n_end || leeway < 0, INVALID, "truncate: the length or leeway is too small");
+    BT_FAIL_IF(length < n_end || leeway < 0, INVALID,
+               "truncate: the length or leeway is too small");
     BT_TRY(bt_tval_len(r, &s, &n));
     if ((int64_t)n <= length || (int64_t)n - length <= leeway) {
         *ret = s;
@@ -204,14 +221,16 @@ static bt_status f_wordcount(trun *r, const tcall *c, tval *ret)
 }
 
 // ---- numbers ----
-/* Copy a number's text without surrounding space and underscores between digits; false: not a number. */
+/* Copy a number's text without surrounding space and underscores between digits; false: not a
+ * number. */
 static bool number_text(const tval *v, char out[400])
 {
     tval s = bt_tstr_strip(v, NULL, true, true);
     size_t k = 0;
     for (size_t i = 0; i < s.len; i++) {
         char c = s.bytes[i];
-        bool between = c == '_' && i > 0 && i + 1 < s.len && s.bytes[i - 1] != '_' && s.bytes[i + 1] != '_';
+        bool between =
+            c == '_' && i > 0 && i + 1 < s.len && s.bytes[i - 1] != '_' && s.bytes[i + 1] != '_';
         if (c == '_' && !between) return false;
         if (c == '_') continue;
         if (k == 399 || (c & 0x80) || !c) return false;
@@ -238,7 +257,8 @@ static bool text_to_int(const tval *s, int base, int64_t *ret, bool *ret_big)
     bool minus = *at == '-';
     if (*at == '-' || *at == '+') at++;
     char mark = at[0] == '0' ? (char)(at[1] | 32) : 0;
-    bool prefix = (base == 16 && mark == 'x') || (base == 8 && mark == 'o') || (base == 2 && mark == 'b');
+    bool prefix =
+        (base == 16 && mark == 'x') || (base == 8 && mark == 'o') || (base == 2 && mark == 'b');
     if (prefix) at += 2;
     if (*at == '-' || *at == '+' || *at == 0 || *at == ' ') return false;
     if (base == 16 && !prefix && at[0] == '0' && (at[1] | 32) == 'x') return false;
@@ -254,7 +274,8 @@ static bt_status float_to_int(double f, bool *ret_ok, tval *ret)
 {
     *ret_ok = !isnan(f) && !isinf(f);
     if (!*ret_ok) return BT_OK;
-    BT_FAIL_IF(fabs(f) >= 9223372036854775808.0, UNSUPPORTED, "int: %g does not fit into 64 bits", f);
+    BT_FAIL_IF(fabs(f) >= 9223372036854775808.0, UNSUPPORTED, "int: %g does not fit into 64 bits",
+               f);
     *ret = bt_tval_int((int64_t)f);
     return BT_OK;
 }
@@ -275,10 +296,12 @@ static bt_status f_int(trun *r, const tcall *c, tval *ret)
         BT_FAIL_IF(isinf(v->f) && !ok, INVALID, "cannot convert float infinity to integer");
     }
     if (v->kind == K_STR) {
-        if (base >= 2 && base <= 36 && text_to_int(v, (int)base, &i, &big)) value = bt_tval_int(i);
+        if (base >= 2 && base <= 36 && text_to_int(v, (int)base, &i, &big))
+            value = bt_tval_int(i);
         else if (base >= 2 && base <= 36 && big)
             return bt_fail(BT_UNSUPPORTED, "int: '%.40s' does not fit into 64 bits", v->bytes);
-        else if (text_to_float(v, &f)) BT_TRY(float_to_int(f, &ok, &value));
+        else if (text_to_float(v, &f))
+            BT_TRY(float_to_int(f, &ok, &value));
     }
     value.data |= v->data;
     *ret = value;
@@ -291,8 +314,10 @@ static bt_status f_float(trun *r, const tcall *c, tval *ret)
     double f;
     (void)r;
     if (v->kind == K_UNDEF) return bt_tval_fail_undef(v);
-    if (bt_tval_is_number(v)) *ret = bt_tval_float(bt_tval_as_double(v));
-    else if (v->kind == K_STR && text_to_float(v, &f)) *ret = bt_tval_float(f);
+    if (bt_tval_is_number(v))
+        *ret = bt_tval_float(bt_tval_as_double(v));
+    else if (v->kind == K_STR && text_to_float(v, &f))
+        *ret = bt_tval_float(f);
     else {
         *ret = c->arg[0] ? *c->arg[0] : bt_tval_float(0);
         return BT_OK;
@@ -333,13 +358,16 @@ static bt_status f_round(trun *r, const tcall *c, tval *ret)
     BT_TRY(bt_tcall_str(c, 1, &method));
     if (v->kind == K_UNDEF) return bt_tval_fail_undef(v);
     BT_FAIL_IF(!bt_tval_is_number(v), INVALID, "round needs a number, not a %s", bt_tval_type(v));
-    bool ceil_up = method && bt_tval_text_is(method, "ceil"), down = method && bt_tval_text_is(method, "floor");
+    bool ceil_up = method && bt_tval_text_is(method, "ceil"),
+         down = method && bt_tval_text_is(method, "floor");
     BT_FAIL_IF(method && !ceil_up && !down && !bt_tval_text_is(method, "common"), INVALID,
                "round: method must be common, ceil or floor");
     double f = bt_tval_as_double(v), unit = pow(10, (double)places);
     if (!ceil_up && !down) {
-        if (v->kind == K_FLOAT) *ret = bt_tval_float(round_at(f, places));
-        else *ret = bt_tval_int(places >= 0 ? v->i : (int64_t)round_at(f, places));
+        if (v->kind == K_FLOAT)
+            *ret = bt_tval_float(round_at(f, places));
+        else
+            *ret = bt_tval_int(places >= 0 ? v->i : (int64_t)round_at(f, places));
     } else {
         double q = ceil_up ? ceil(f * unit) : floor(f * unit);
         *ret = bt_tval_float(q / unit);
@@ -354,8 +382,10 @@ static bt_status f_default(trun *r, const tcall *c, tval *ret)
     bool boolean, truth = true;
     BT_TRY(bt_tcall_flag(r, c, 1, false, &boolean));
     if (boolean) BT_TRY(bt_tval_truth(r, c->self, &truth));
-    if (c->self->kind == K_UNDEF || !truth) *ret = c->arg[0] ? *c->arg[0] : bt_tval_text("", 0);
-    else *ret = *c->self;
+    if (c->self->kind == K_UNDEF || !truth)
+        *ret = c->arg[0] ? *c->arg[0] : bt_tval_text("", 0);
+    else
+        *ret = *c->self;
     return BT_OK;
 }
 
@@ -367,7 +397,8 @@ static bt_status f_attr(trun *r, const tcall *c, tval *ret)
     if (c->self->kind == K_UNDEF) return bt_tval_fail_undef(c->self);
     bool keyed = c->self->kind == K_DICT && !bt_tbuiltin_method(c->self, name->bytes, name->len);
     BT_TRY(bt_tval_attr(r, c->self, name->bytes, name->len, &value));
-    *ret = keyed ? bt_tval_undef("the object has no such attribute") : value; // never an entry of a dict
+    *ret = keyed ? bt_tval_undef("the object has no such attribute")
+                 : value; // never an entry of a dict
     return BT_OK;
 }
 
@@ -376,7 +407,8 @@ static bt_status json_style(trun *r, const tcall *c, tval *indent, tjson_style *
     const tval *width = c->arg[1], *separators = c->arg[2];
     BT_TRY(bt_tcall_flag(r, c, 0, false, &style->ascii));
     BT_TRY(bt_tcall_flag(r, c, 3, false, &style->sort_keys));
-    if (width && width->kind == K_STR) *indent = *width;
+    if (width && width->kind == K_STR)
+        *indent = *width;
     else if (width && width->kind != K_NONE) {
         int64_t n;
         tval space = bt_tval_text(" ", 1);
@@ -387,7 +419,8 @@ static bt_status json_style(trun *r, const tcall *c, tval *indent, tjson_style *
     style->item_separator = bt_tval_text(", ", style->indent ? 1 : 2);
     style->key_separator = bt_tval_text(": ", 2);
     if (!separators || separators->kind == K_NONE) return BT_OK;
-    bool pair = (separators->kind == K_TUPLE || separators->kind == K_LIST) && bt_tseq_len(separators) == 2;
+    bool pair =
+        (separators->kind == K_TUPLE || separators->kind == K_LIST) && bt_tseq_len(separators) == 2;
     BT_FAIL_IF(!pair, INVALID, "tojson: separators must be a pair of strings");
     style->item_separator = bt_tseq_at(separators, 0);
     style->key_separator = bt_tseq_at(separators, 1);
@@ -411,17 +444,37 @@ static bt_status f_tojson(trun *r, const tcall *c, tval *ret)
 static const char rare[] = "is a filter that chat templates do not use; it is not supported";
 
 const tbuiltin bt_template_text_filters[] = {
-    {"upper", "", 0, f_case, NULL}, {"lower", "", 0, f_case, NULL}, {"capitalize", "", 0, f_case, NULL},
-    {"title", "", 0, f_title, NULL}, {"trim", "chars", 0, f_trim, NULL}, {"replace", "old new count", 2, f_replace, NULL},
-    {"string", "", 0, f_string, NULL}, {"safe", "", 0, f_safe, NULL}, {"escape", "", 0, f_escape, NULL},
-    {"e", "", 0, f_escape, NULL}, {"forceescape", "", 0, f_escape, NULL}, {"format", "*", 0, f_format, NULL},
-    {"center", "width", 0, f_center, NULL}, {"indent", "width first blank", 0, f_indent, NULL},
-    {"truncate", "length killwords end leeway", 0, f_truncate, NULL}, {"wordcount", "", 0, f_wordcount, NULL},
-    {"int", "default base", 0, f_int, NULL}, {"float", "default", 0, f_float, NULL}, {"abs", "", 0, f_abs, NULL},
-    {"round", "precision method", 0, f_round, NULL}, {"default", "default_value boolean", 0, f_default, NULL},
-    {"d", "default_value boolean", 0, f_default, NULL}, {"attr", "name", 1, f_attr, NULL},
+    {"upper", "", 0, f_case, NULL},
+    {"lower", "", 0, f_case, NULL},
+    {"capitalize", "", 0, f_case, NULL},
+    {"title", "", 0, f_title, NULL},
+    {"trim", "chars", 0, f_trim, NULL},
+    {"replace", "old new count", 2, f_replace, NULL},
+    {"string", "", 0, f_string, NULL},
+    {"safe", "", 0, f_safe, NULL},
+    {"escape", "", 0, f_escape, NULL},
+    {"e", "", 0, f_escape, NULL},
+    {"forceescape", "", 0, f_escape, NULL},
+    {"format", "*", 0, f_format, NULL},
+    {"center", "width", 0, f_center, NULL},
+    {"indent", "width first blank", 0, f_indent, NULL},
+    {"truncate", "length killwords end leeway", 0, f_truncate, NULL},
+    {"wordcount", "", 0, f_wordcount, NULL},
+    {"int", "default base", 0, f_int, NULL},
+    {"float", "default", 0, f_float, NULL},
+    {"abs", "", 0, f_abs, NULL},
+    {"round", "precision method", 0, f_round, NULL},
+    {"default", "default_value boolean", 0, f_default, NULL},
+    {"d", "default_value boolean", 0, f_default, NULL},
+    {"attr", "name", 1, f_attr, NULL},
     {"tojson", "ensure_ascii indent separators sort_keys", 0, f_tojson, NULL},
     {"from_json", "", 0, bt_template_from_json, NULL},
-    {"filesizeformat", "*", 0, NULL, rare}, {"pprint", "*", 0, NULL, rare}, {"random", "*", 0, NULL, rare},
-    {"striptags", "*", 0, NULL, rare}, {"urlencode", "*", 0, NULL, rare}, {"urlize", "*", 0, NULL, rare},
-    {"wordwrap", "*", 0, NULL, rare}, {"xmlattr", "*", 0, NULL, rare}, {0}};
+    {"filesizeformat", "*", 0, NULL, rare},
+    {"pprint", "*", 0, NULL, rare},
+    {"random", "*", 0, NULL, rare},
+    {"striptags", "*", 0, NULL, rare},
+    {"urlencode", "*", 0, NULL, rare},
+    {"urlize", "*", 0, NULL, rare},
+    {"wordwrap", "*", 0, NULL, rare},
+    {"xmlattr", "*", 0, NULL, rare},
+    {0}};

@@ -9,10 +9,10 @@
 
 typedef struct spec {
     bool minus, plus, space, zero, alt, comma;
-    char align;      // '<' '>' '=' '^' or 0
-    char fill[5];    // one character, NUL-terminated; "" means a space
+    char align;               // '<' '>' '=' '^' or 0
+    char fill[5];             // one character, NUL-terminated; "" means a space
     int64_t width, precision; // precision < 0: none given
-    char type;       // 0: none given
+    char type;                // 0: none given
 } spec;
 
 enum { WIDTH_MAX = 100000, PRECISION_MAX = 300 };
@@ -21,7 +21,8 @@ static bool take_number(const char **p, const char *end, int64_t *ret)
 {
     const char *from = *p;
     int64_t n = 0;
-    for (; *p < end && **p >= '0' && **p <= '9'; (*p)++) n = n > WIDTH_MAX ? n : n * 10 + (**p - '0');
+    for (; *p < end && **p >= '0' && **p <= '9'; (*p)++)
+        n = n > WIDTH_MAX ? n : n * 10 + (**p - '0');
     if (*p > from) *ret = n;
     return *p > from;
 }
@@ -37,7 +38,8 @@ static bt_status check_spec(const spec *s)
 /* Put text into its field; `body` is what follows a sign when zeros go between. */
 static bt_status put_field(tout *o, const spec *s, const tval *text, size_t sign, bool right)
 {
-    size_t n = bt_tstr_count(text), pad = s->width > (int64_t)n ? (size_t)s->width - n : 0, left = right ? pad : 0;
+    size_t n = bt_tstr_count(text), pad = s->width > (int64_t)n ? (size_t)s->width - n : 0,
+           left = right ? pad : 0;
     bool data = bt_tstr_any_data(text);
     const char *fill = s->fill[0] ? s->fill : s->zero ? "0" : " ";
     char align = s->align ? s->align : s->zero && right ? '=' : 0;
@@ -71,15 +73,23 @@ static bt_status put_int(tout *o, const spec *s, const tval *v)
     uint64_t m = v->i < 0 ? 0 - (uint64_t)v->i : (uint64_t)v->i;
     int n = 0;
     switch (s->type) {
-    case 'x': n = snprintf(digits, sizeof digits, s->alt ? "0x%" PRIx64 : "%" PRIx64, m); break;
-    case 'X': n = snprintf(digits, sizeof digits, s->alt ? "0X%" PRIX64 : "%" PRIX64, m); break;
-    case 'o': n = snprintf(digits, sizeof digits, s->alt ? "0o%" PRIo64 : "%" PRIo64, m); break;
+    case 'x':
+        n = snprintf(digits, sizeof digits, s->alt ? "0x%" PRIx64 : "%" PRIx64, m);
+        break;
+    case 'X':
+        n = snprintf(digits, sizeof digits, s->alt ? "0X%" PRIX64 : "%" PRIX64, m);
+        break;
+    case 'o':
+        n = snprintf(digits, sizeof digits, s->alt ? "0o%" PRIo64 : "%" PRIo64, m);
+        break;
     case 'b':
         for (int bit = 63; bit >= 0; bit--)
             if (m >> bit || bit == 0) digits[n++] = (char)('0' + (m >> bit & 1));
         digits[n] = 0;
         break;
-    default: n = snprintf(digits, sizeof digits, "%.*" PRIu64, s->precision > 40 ? 40 : (int)s->precision, m);
+    default:
+        n = snprintf(digits, sizeof digits, "%.*" PRIu64,
+                     s->precision > 40 ? 40 : (int)s->precision, m);
     }
     return put_number(o, s, digits, v->i < 0, v->data);
 }
@@ -90,8 +100,11 @@ static bt_status put_float(tout *o, const spec *s, double f, bool data)
     double m = fabs(f);
     int precision = s->precision < 0 ? 6 : (int)s->precision;
     format[3] = s->type == '%' ? 'f' : s->type;
-    if (isnan(f)) snprintf(digits, sizeof digits, s->type == 'F' || s->type == 'E' || s->type == 'G' ? "NAN" : "nan");
-    else snprintf(digits, sizeof digits, format, precision, s->type == '%' ? m * 100 : m);
+    if (isnan(f))
+        snprintf(digits, sizeof digits,
+                 s->type == 'F' || s->type == 'E' || s->type == 'G' ? "NAN" : "nan");
+    else
+        snprintf(digits, sizeof digits, format, precision, s->type == '%' ? m * 100 : m);
     size_t n = strlen(digits);
     if (s->type == '%' && n + 1 < sizeof digits) memcpy(digits + n, "%", 2);
     return put_number(o, s, digits, signbit(f) && !isnan(f), data);
@@ -111,7 +124,8 @@ static bt_status next_value(percent *p, const tval *key, tval *ret)
         bool found;
         BT_FAIL_IF(v->kind != K_DICT, INVALID, "format requires a mapping");
         BT_TRY(bt_tdict_find(p->o->run, v, key, ret, &found));
-        BT_FAIL_IF(!found, INVALID, "format: there is no key '%.*s'", key->len > 60 ? 60 : (int)key->len, key->bytes);
+        BT_FAIL_IF(!found, INVALID, "format: there is no key '%.*s'",
+                   key->len > 60 ? 60 : (int)key->len, key->bytes);
         return BT_OK;
     }
     size_t n = v->kind == K_TUPLE ? v->seq->n : 1;
@@ -129,7 +143,8 @@ static bt_status put_text(tout *o, const spec *s, const tval *v, bool repr)
     if (!st) st = bt_tout_finish(&part, &text);
     bt_tout_done(&part);
     BT_TRY(st);
-    if (s->precision >= 0) text = bt_tstr_sub(&text, 0, bt_tstr_offset(&text, (size_t)s->precision));
+    if (s->precision >= 0)
+        text = bt_tstr_sub(&text, 0, bt_tstr_offset(&text, (size_t)s->precision));
     spec plain = *s;
     plain.zero = false;
     return put_field(o, &plain, &text, 0, !s->minus);
@@ -139,24 +154,32 @@ static bt_status convert(percent *p, const spec *s, const tval *v)
 {
     spec d = *s;
     switch (s->type) {
-    case 's': return put_text(p->o, s, v, false);
+    case 's':
+        return put_text(p->o, s, v, false);
     case 'r':
-    case 'a': return put_text(p->o, s, v, true);
+    case 'a':
+        return put_text(p->o, s, v, true);
     case 'c':
         if (v->kind == K_STR && bt_tstr_count(v) == 1) return put_text(p->o, s, v, false);
         return bt_fail(BT_INVALID, "%%c requires a single character");
     case 'd':
     case 'i':
-    case 'u': d.type = 'd'; break;
-    default: break;
+    case 'u':
+        d.type = 'd';
+        break;
+    default:
+        break;
     }
     if (v->kind == K_UNDEF) return bt_tval_fail_undef(v);
-    BT_FAIL_IF(!bt_tval_is_number(v), INVALID, "%%%c format: a number is required, not %s", s->type, bt_tval_type(v));
+    BT_FAIL_IF(!bt_tval_is_number(v), INVALID, "%%%c format: a number is required, not %s", s->type,
+               bt_tval_type(v));
     if (strchr("eEfFgG", d.type)) return put_float(p->o, &d, bt_tval_as_double(v), v->data);
     tval i = *v;
     if (v->kind == K_FLOAT) {
-        BT_FAIL_IF(d.type != 'd', INVALID, "%%%c format: an integer is required, not float", s->type);
-        BT_FAIL_IF(!(fabs(v->f) < 9.2e18), INVALID, "%%d format: %g is no integer of 64 bits", v->f);
+        BT_FAIL_IF(d.type != 'd', INVALID, "%%%c format: an integer is required, not float",
+                   s->type);
+        BT_FAIL_IF(!(fabs(v->f) < 9.2e18), INVALID, "%%d format: %g is no integer of 64 bits",
+                   v->f);
         i = bt_tval_int((int64_t)v->f);
         i.data = v->data;
     }
@@ -212,9 +235,10 @@ static bt_status one_percent(percent *p, const tval *f, const char **at)
     BT_FAIL_IF(*at >= end, INVALID, "incomplete format");
     s.type = *(*at)++;
     if (s.minus) s.zero = false;
-    if (s.type == '%') return bt_tout_add(p->o, "%", 1, bt_tstr_mark(f, (size_t)(*at - 1 - f->bytes)));
-    BT_FAIL_IF(!s.type || !strchr("sracdiuoxXeEfFgG", s.type), INVALID, "unsupported format character '%c'",
-               s.type >= 0x20 ? s.type : '?');
+    if (s.type == '%')
+        return bt_tout_add(p->o, "%", 1, bt_tstr_mark(f, (size_t)(*at - 1 - f->bytes)));
+    BT_FAIL_IF(!s.type || !strchr("sracdiuoxXeEfFgG", s.type), INVALID,
+               "unsupported format character '%c'", s.type >= 0x20 ? s.type : '?');
     BT_TRY(next_value(p, has_key ? &key : NULL, &v));
     return convert(p, &s, &v);
 }
@@ -233,8 +257,10 @@ static bt_status fill_percent(percent *p, const tval *f)
         BT_TRY(one_percent(p, f, &at));
     }
     size_t n = p->values->kind == K_TUPLE ? p->values->seq->n : 0;
-    bool scalar = p->values->kind != K_TUPLE && p->values->kind != K_DICT && p->values->kind != K_LIST;
-    BT_FAIL_IF(p->next < n || (scalar && p->next == 0), INVALID, "not all arguments converted during string formatting");
+    bool scalar =
+        p->values->kind != K_TUPLE && p->values->kind != K_DICT && p->values->kind != K_LIST;
+    BT_FAIL_IF(p->next < n || (scalar && p->next == 0), INVALID,
+               "not all arguments converted during string formatting");
     return BT_OK;
 }
 
@@ -265,7 +291,8 @@ static bt_status parse_spec(const char *p, const char *end, spec *ret)
         memcpy(s.fill, p, n);
         s.align = p[n];
         p += n + 1;
-    } else if (p < end && *p && strchr("<>=^", *p)) s.align = *p++;
+    } else if (p < end && *p && strchr("<>=^", *p))
+        s.align = *p++;
     if (p < end && *p && strchr("+- ", *p)) {
         s.plus = *p == '+';
         s.space = *p == ' ';
@@ -277,7 +304,8 @@ static bt_status parse_spec(const char *p, const char *end, spec *ret)
     if (p < end && *p == ',') s.comma = p++;
     if (p < end && *p == '.') {
         p++;
-        BT_FAIL_IF(!take_number(&p, end, &s.precision), INVALID, "format specifier missing precision");
+        BT_FAIL_IF(!take_number(&p, end, &s.precision), INVALID,
+                   "format specifier missing precision");
     }
     if (p < end) s.type = *p++;
     BT_FAIL_IF(p != end, INVALID, "invalid format specifier");
@@ -295,7 +323,8 @@ static bt_status put_formatted(tout *o, const char *p, const char *end, const tv
         return put_text(o, &s, v, false);
     }
     bool number = bt_tval_is_number(v), real = v->kind == K_FLOAT;
-    BT_FAIL_IF(!number, INVALID, "unsupported format string passed to %s.__format__", bt_tval_type(v));
+    BT_FAIL_IF(!number, INVALID, "unsupported format string passed to %s.__format__",
+               bt_tval_type(v));
     if (s.type && strchr("eEfFgG%", s.type)) return put_float(o, &s, bt_tval_as_double(v), v->data);
     if (real && !s.type && s.precision < 0) {
         char digits[32];
@@ -306,8 +335,8 @@ static bt_status put_formatted(tout *o, const char *p, const char *end, const tv
         s.type = 'g';
         return put_float(o, &s, v->f, v->data);
     }
-    BT_FAIL_IF(real || (s.type && !strchr("dxXobn", s.type)), INVALID, "unknown format code '%c' for object of type '%s'",
-               s.type, bt_tval_type(v));
+    BT_FAIL_IF(real || (s.type && !strchr("dxXobn", s.type)), INVALID,
+               "unknown format code '%c' for object of type '%s'", s.type, bt_tval_type(v));
     BT_FAIL_IF(s.precision >= 0, INVALID, "precision not allowed in integer format specifier");
     return put_int(o, &s, v);
 }
@@ -316,11 +345,13 @@ static bt_status field_root(braces *b, const tval *name, tval *ret)
 {
     const targs *a = b->args;
     size_t index = 0, digits = 0;
-    while (digits < name->len && digits < 9 && name->bytes[digits] >= '0' && name->bytes[digits] <= '9')
+    while (digits < name->len && digits < 9 && name->bytes[digits] >= '0' &&
+           name->bytes[digits] <= '9')
         index = index * 10 + (size_t)(name->bytes[digits++] - '0');
     if (!name->len) index = b->next++;
     if (digits == name->len) {
-        BT_FAIL_IF(index >= a->n_pos, INVALID, "replacement index %zu out of range for positional args tuple", index);
+        BT_FAIL_IF(index >= a->n_pos, INVALID,
+                   "replacement index %zu out of range for positional args tuple", index);
         *ret = a->pos[index];
         return BT_OK;
     }
@@ -329,7 +360,8 @@ static bt_status field_root(braces *b, const tval *name, tval *ret)
             *ret = a->kw[i].value;
             return BT_OK;
         }
-    return bt_fail(BT_INVALID, "format: there is no argument '%.*s'", name->len > 60 ? 60 : (int)name->len, name->bytes);
+    return bt_fail(BT_INVALID, "format: there is no argument '%.*s'",
+                   name->len > 60 ? 60 : (int)name->len, name->bytes);
 }
 
 /* name.attribute[key]... */
@@ -342,12 +374,17 @@ static bt_status field_value(braces *b, const tval *field, tval *ret)
     while (at < field->len) {
         bool item = field->bytes[at++] == '[';
         size_t from = at;
-        while (at < field->len && (item ? field->bytes[at] != ']' : field->bytes[at] != '.' && field->bytes[at] != '[')) at++;
-        BT_FAIL_IF(at == from || (item && at == field->len), INVALID, "empty attribute in format string");
+        while (at < field->len && (item ? field->bytes[at] != ']'
+                                        : field->bytes[at] != '.' && field->bytes[at] != '['))
+            at++;
+        BT_FAIL_IF(at == from || (item && at == field->len), INVALID,
+                   "empty attribute in format string");
         tval key = bt_tstr_sub(field, from, at - from);
         at += item;
-        if (!item) BT_TRY(bt_tval_attr(b->o->run, ret, key.bytes, key.len, ret));
-        else BT_TRY(bt_tval_path(b->o->run, ret, &key, ret)); // digits are an index there too
+        if (!item)
+            BT_TRY(bt_tval_attr(b->o->run, ret, key.bytes, key.len, ret));
+        else
+            BT_TRY(bt_tval_path(b->o->run, ret, &key, ret)); // digits are an index there too
     }
     return BT_OK;
 }
@@ -362,7 +399,8 @@ static bt_status one_field(braces *b, const tval *field)
     BT_TRY(field_value(b, &part, &v));
     const char *p = field->bytes + name, *end = field->bytes + field->len;
     if (p < end && *p == '!') {
-        BT_FAIL_IF(end - p < 2 || (end - p > 2 && p[2] != ':'), INVALID, "expected ':' after conversion specifier");
+        BT_FAIL_IF(end - p < 2 || (end - p > 2 && p[2] != ':'), INVALID,
+                   "expected ':' after conversion specifier");
         conversion = p[1];
         p += 2;
     }
@@ -375,7 +413,8 @@ static bt_status one_field(braces *b, const tval *field)
         bt_tout_done(&o);
         BT_TRY(st);
     }
-    BT_FAIL_IF(memchr(p, '{', (size_t)(end - p)) != NULL, UNSUPPORTED, "nested fields in a format are not supported");
+    BT_FAIL_IF(memchr(p, '{', (size_t)(end - p)) != NULL, UNSUPPORTED,
+               "nested fields in a format are not supported");
     return put_formatted(b->o, p, end, &v);
 }
 

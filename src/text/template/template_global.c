@@ -18,7 +18,8 @@ static bt_status g_range(trun *r, const tcall *c, tval *ret)
     }
     BT_FAIL_IF(v[2] == 0, INVALID, "range() arg 3 must not be zero");
     __int128 span = v[2] > 0 ? (__int128)v[1] - v[0] : (__int128)v[0] - v[1];
-    __int128 step = v[2] > 0 ? v[2] : -(__int128)v[2], count = span > 0 ? (span + step - 1) / step : 0;
+    __int128 step = v[2] > 0 ? v[2] : -(__int128)v[2],
+             count = span > 0 ? (span + step - 1) / step : 0;
     BT_FAIL_IF(count > RANGE_MAX, LIMIT, "range too big: at most %d items", RANGE_MAX);
     trange *g;
     BT_TRY(bt_trun_alloc(r, 1, sizeof *g, (void **)&g));
@@ -35,7 +36,8 @@ static bt_status g_dict(trun *r, const tcall *c, tval *ret)
     tval dict, item, view, pair;
     titer *it;
     bool more;
-    BT_FAIL_IF(c->rest.n_pos > 1, INVALID, "dict expected at most 1 argument, got %zu", c->rest.n_pos);
+    BT_FAIL_IF(c->rest.n_pos > 1, INVALID, "dict expected at most 1 argument, got %zu",
+               c->rest.n_pos);
     BT_TRY(bt_tdict_new(r, c->rest.n_kw, &dict));
     if (c->rest.n_pos) {
         const tval *from = &c->rest.pos[0];
@@ -45,7 +47,8 @@ static bt_status g_dict(trun *r, const tcall *c, tval *ret)
             BT_TRY(bt_titer_next(r, it, &item, &more));
             if (!more) break;
             BT_TRY(bt_tval_list(r, &item, &pair));
-            BT_FAIL_IF(pair.seq->n != 2, INVALID, "dict update sequence element has length %zu; 2 is required", pair.seq->n);
+            BT_FAIL_IF(pair.seq->n != 2, INVALID,
+                       "dict update sequence element has length %zu; 2 is required", pair.seq->n);
             BT_TRY(bt_tdict_put(r, dict.dict, &pair.seq->items[0], &pair.seq->items[1]));
         }
     }
@@ -86,7 +89,8 @@ static bt_status g_strftime(trun *r, const tcall *c, tval *ret)
     text[format->len] = 0;
     BT_FAIL_IF(!gmtime_r(&now, &tm), INVALID, "strftime_now: the time is out of range");
     size_t n = strftime(out, sizeof out, text, &tm);
-    BT_FAIL_IF(!n && format->len && !strchr("pZz", text[format->len - 1]), INVALID, "strftime_now: the result is too long");
+    BT_FAIL_IF(!n && format->len && !strchr("pZz", text[format->len - 1]), INVALID,
+               "strftime_now: the result is too long");
     bt_status st = bt_tout_add(&o, out, n, bt_tstr_any_data(format));
     if (!st) st = bt_tout_finish(&o, ret);
     bt_tout_done(&o);
@@ -116,7 +120,8 @@ static bt_status convert_inside(trun *r, json_t *js, bool data, tval *ret)
 {
     if (json_is_object(js)) return convert_object(r, js, data, ret);
     BT_TRY(bt_tseq_new(r, K_LIST, json_array_size(js), ret));
-    for (size_t i = 0; i < ret->seq->n; i++) BT_TRY(convert(r, json_array_get(js, i), data, &ret->seq->items[i]));
+    for (size_t i = 0; i < ret->seq->n; i++)
+        BT_TRY(convert(r, json_array_get(js, i), data, &ret->seq->items[i]));
     return BT_OK;
 }
 
@@ -147,7 +152,8 @@ bt_status bt_template_from_json(trun *r, const tcall *c, tval *ret)
     json_t *doc;
     if (s->kind == K_UNDEF) return bt_tval_fail_undef(s);
     BT_FAIL_IF(s->kind != K_STR, INVALID, "from_json needs a str, not a %s", bt_tval_type(s));
-    BT_FAIL_IF(s->len > FROM_JSON_BYTES_MAX, LIMIT, "from_json: %zu bytes, at most %d", s->len, FROM_JSON_BYTES_MAX);
+    BT_FAIL_IF(s->len > FROM_JSON_BYTES_MAX, LIMIT, "from_json: %zu bytes, at most %d", s->len,
+               FROM_JSON_BYTES_MAX);
     BT_TRY(bt_trun_step(r, s->len / 8));
     bt_status st = bt_json_parse(s->bytes, s->len, &doc);
     if (st) {
@@ -159,8 +165,12 @@ bt_status bt_template_from_json(trun *r, const tcall *c, tval *ret)
     return st;
 }
 
-const tbuiltin bt_template_globals[] = {
-    {"range", "/start /stop /step", 1, g_range, NULL}, {"dict", "*", 0, g_dict, NULL},
-    {"namespace", "*", 0, g_namespace, NULL}, {"raise_exception", "message", 1, g_raise, NULL},
-    {"strftime_now", "format", 1, g_strftime, NULL}, {"lipsum", "*", 0, NULL, NULL}, {"cycler", "*", 0, NULL, NULL},
-    {"joiner", "*", 0, NULL, NULL}, {0}};
+const tbuiltin bt_template_globals[] = {{"range", "/start /stop /step", 1, g_range, NULL},
+                                        {"dict", "*", 0, g_dict, NULL},
+                                        {"namespace", "*", 0, g_namespace, NULL},
+                                        {"raise_exception", "message", 1, g_raise, NULL},
+                                        {"strftime_now", "format", 1, g_strftime, NULL},
+                                        {"lipsum", "*", 0, NULL, NULL},
+                                        {"cycler", "*", 0, NULL, NULL},
+                                        {"joiner", "*", 0, NULL, NULL},
+                                        {0}};

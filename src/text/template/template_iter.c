@@ -40,7 +40,9 @@ static bt_status next_entry(trun *r, titer *it, const tval *dict, int what, tval
 {
     tval key, value;
     if (dict->json) {
-        key = (tval){.kind = K_STR, .data = dict->data, .bytes = json_object_iter_key(it->json_at),
+        key = (tval){.kind = K_STR,
+                     .data = dict->data,
+                     .bytes = json_object_iter_key(it->json_at),
                      .len = json_object_iter_key_len(it->json_at)};
         value = bt_tval_json(json_object_iter_value(it->json_at), dict->data);
         it->json_at = json_object_iter_next(dict->js, it->json_at);
@@ -85,7 +87,8 @@ bt_status bt_titer_next(trun *r, titer *it, tval *ret_item, bool *ret_more)
         *ret_item = bt_tval_int(v->range->start + (int64_t)it->at++ * v->range->step);
         ret_item->data = v->data;
         return BT_OK;
-    default: break; // undefined: nothing
+    default:
+        break; // undefined: nothing
     }
     *ret_more = false;
     return BT_OK;

@@ -14,16 +14,23 @@ typedef struct dump {
 
 static bt_status dump_value(dump *d, const tval *v);
 
-static bt_status put(const dump *d, const char *text, bool data) { return bt_tout_add(d->o, text, strlen(text), data); }
+static bt_status put(const dump *d, const char *text, bool data)
+{
+    return bt_tout_add(d->o, text, strlen(text), data);
+}
 
 static bt_status put_escape(const dump *d, uint32_t c, bool data)
 {
     char text[16];
     const char *at = c && c < 0x80 ? strchr("\"\\\nn\rr\tt\ff\bb", (int)c) : NULL;
-    if (c == '"' || c == '\\') snprintf(text, sizeof text, "\\%c", (int)c);
-    else if (at && c < 0x20) snprintf(text, sizeof text, "\\%c", at[1]);
-    else if (c < 0x10000) snprintf(text, sizeof text, "\\u%04x", c);
-    else snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
+    if (c == '"' || c == '\\')
+        snprintf(text, sizeof text, "\\%c", (int)c);
+    else if (at && c < 0x20)
+        snprintf(text, sizeof text, "\\%c", at[1]);
+    else if (c < 0x10000)
+        snprintf(text, sizeof text, "\\u%04x", c);
+    else
+        snprintf(text, sizeof text, "\\u%04x\\u%04x", 0xD7C0 + (c >> 10), 0xDC00 + (c & 0x3FF));
     return put(d, text, data);
 }
 
@@ -47,9 +54,13 @@ static bt_status dump_scalar(const dump *d, const tval *v)
 {
     char text[32];
     switch (v->kind) {
-    case K_NONE: return put(d, "null", v->data);
-    case K_BOOL: return put(d, v->i ? "true" : "false", v->data);
-    case K_INT: snprintf(text, sizeof text, "%" PRId64, v->i); return put(d, text, v->data);
+    case K_NONE:
+        return put(d, "null", v->data);
+    case K_BOOL:
+        return put(d, v->i ? "true" : "false", v->data);
+    case K_INT:
+        snprintf(text, sizeof text, "%" PRId64, v->i);
+        return put(d, text, v->data);
     default:
         if (isnan(v->f)) return put(d, "NaN", v->data);
         if (isinf(v->f)) return put(d, v->f < 0 ? "-Infinity" : "Infinity", v->data);
@@ -96,14 +107,15 @@ static bt_status dump_key(const dump *d, const tval *key)
 {
     if (key->kind == K_STR) return dump_str(d, key);
     if (key->kind == K_UNDEF || key->kind > K_FLOAT)
-        return bt_fail(BT_INVALID, "tojson: keys must be str, int, float, bool or None, not %s", bt_tval_type(key));
+        return bt_fail(BT_INVALID, "tojson: keys must be str, int, float, bool or None, not %s",
+                       bt_tval_type(key));
     BT_TRY(put(d, "\"", key->data));
     BT_TRY(dump_scalar(d, key));
     return put(d, "\"", key->data);
 }
 
-/* Sort entries by key (insertion into a merge would be overkill: dicts of data are small; the cost is
- * charged). */
+/* Sort entries by key (insertion into a merge would be overkill: dicts of data are small; the cost
+ * is charged). */
 static bt_status sort_pairs(trun *r, const tseq *pairs)
 {
     for (size_t i = 1; i < pairs->n; i++) {
@@ -112,7 +124,8 @@ static bt_status sort_pairs(trun *r, const tseq *pairs)
         for (; k > 0; k--) {
             bool less;
             BT_TRY(bt_trun_step(r, 1));
-            BT_TRY(bt_tval_less(r, &moving.seq->items[0], &pairs->items[k - 1].seq->items[0], "<", &less));
+            BT_TRY(bt_tval_less(r, &moving.seq->items[0], &pairs->items[k - 1].seq->items[0], "<",
+                                &less));
             if (!less) break;
             pairs->items[k] = pairs->items[k - 1];
         }
@@ -147,15 +160,19 @@ static bt_status dump_value(dump *d, const tval *v)
     trun *r = d->o->run;
     BT_TRY(bt_trun_step(r, 1));
     switch (v->kind) {
-    case K_STR: return dump_str(d, v);
+    case K_STR:
+        return dump_str(d, v);
     case K_NONE:
     case K_BOOL:
     case K_INT:
-    case K_FLOAT: return dump_scalar(d, v);
+    case K_FLOAT:
+        return dump_scalar(d, v);
     case K_LIST:
     case K_TUPLE:
-    case K_DICT: break;
-    default: return bt_fail(BT_INVALID, "Object of type %s is not JSON serializable", bt_tval_type(v));
+    case K_DICT:
+        break;
+    default:
+        return bt_fail(BT_INVALID, "Object of type %s is not JSON serializable", bt_tval_type(v));
     }
     BT_TRY(bt_trun_enter(r));
     bt_status st = v->kind == K_DICT ? dump_dict(d, v) : dump_list(d, v);

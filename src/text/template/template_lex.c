@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* template_lex: text to tokens. Whitespace control happens here: "-" strips all whitespace on its
- * side, a block's end takes one newline with it (trim_blocks), and a block that begins its line takes
- * the line's indentation (lstrip_blocks), unless "+" says otherwise.
+ * side, a block's end takes one newline with it (trim_blocks), and a block that begins its line
+ * takes the line's indentation (lstrip_blocks), unless "+" says otherwise.
  *
  *     text  {%- name op "str" 12 -%}  text  {{ ... }}  text  {# ... #}  {% raw %} ... {% endraw %}
  */
@@ -17,7 +17,7 @@ typedef struct lexer {
     size_t len, at;
     ttoken *tokens; // heap while lexing
     size_t n, size;
-    bool line_starts;    // the text that follows begins a line
+    bool line_starts; // the text that follows begins a line
     char closers[TEMPLATE_DEPTH_MAX];
     size_t opened_at[TEMPLATE_DEPTH_MAX];
     int n_open;
@@ -36,7 +36,8 @@ static bt_status add(lexer *x, ttype type, size_t at, const char *text, size_t l
         BT_TRY(bt_resize((void **)&x->tokens, size * sizeof *x->tokens, BT_MEM_TEXT));
         x->size = size;
     }
-    x->tokens[x->n++] = (ttoken){.type = (uint8_t)type, .at = (uint32_t)at, .text = text, .len = (uint32_t)len};
+    x->tokens[x->n++] =
+        (ttoken){.type = (uint8_t)type, .at = (uint32_t)at, .text = text, .len = (uint32_t)len};
     return BT_OK;
 }
 
@@ -75,8 +76,10 @@ static size_t match_end(lexer *x, size_t at, const char *end, bool is_block)
     bool sign = c == '-' || (c == '+' && is_block);
     if (!starts(x, at + sign, end)) return 0;
     size_t len = sign + 2u;
-    if (c == '-') len += skip_space(x, at + len);
-    else if (c != '+' && is_block && at + len < x->len && x->s[at + len] == '\n') len++;
+    if (c == '-')
+        len += skip_space(x, at + len);
+    else if (c != '+' && is_block && at + len < x->len && x->s[at + len] == '\n')
+        len++;
     x->line_starts = x->s[at + len - 1] == '\n';
     return len;
 }
@@ -95,11 +98,13 @@ static bt_status read_hex(lexer *x, size_t *at, size_t end, int digits, uint32_t
     size_t from = *at;
     for (int i = 0; i < digits; i++, (*at)++) {
         int h = *at < end ? hex_value(x->s[*at]) : -1;
-        if (h < 0) return bt_template_fail_at(x->tmpl, from, "escape needs %d hexadecimal digits", digits);
+        if (h < 0)
+            return bt_template_fail_at(x->tmpl, from, "escape needs %d hexadecimal digits", digits);
         code = code << 4 | (uint32_t)h;
     }
     if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000))
-        return bt_template_fail_at(x->tmpl, from, "escape names U+%04X, which is not a character", code);
+        return bt_template_fail_at(x->tmpl, from, "escape names U+%04X, which is not a character",
+                                   code);
     *ret_code = code;
     return BT_OK;
 }
@@ -139,7 +144,8 @@ static bt_status lex_string(lexer *x)
     size_t begin = x->at, end = begin + 1, len;
     char quote = x->s[begin], *text, *out;
     while (end < x->len && x->s[end] != quote) end += x->s[end] == '\\' ? 2 : 1;
-    if (end >= x->len) return bt_template_fail_at(x->tmpl, begin, "the string that begins here does not end");
+    if (end >= x->len)
+        return bt_template_fail_at(x->tmpl, begin, "the string that begins here does not end");
     BT_TRY(bt_arena_array(&x->tmpl->arena, end - begin + 4, 1, (void **)&text));
     out = text;
     for (size_t i = begin + 1; i < end;) {
@@ -165,8 +171,8 @@ static bool is_digit(char c, int base)
 static size_t digits_end(const lexer *x, size_t at, int base)
 {
     while (at < x->len && (is_digit(x->s[at], base) ||
-                           (x->s[at] == '_' && at + 1 < x->len && is_digit(x->s[at + 1], base) && at > 0 &&
-                            is_digit(x->s[at - 1], base))))
+                           (x->s[at] == '_' && at + 1 < x->len && is_digit(x->s[at + 1], base) &&
+                            at > 0 && is_digit(x->s[at - 1], base))))
         at++;
     return at;
 }
@@ -177,15 +183,20 @@ static bt_status lex_int(lexer *x)
     char mark = begin + 1 < x->len ? (char)(x->s[begin + 1] | 32) : 0;
     int base = x->s[begin] != '0' ? 10 : mark == 'x' ? 16 : mark == 'o' ? 8 : mark == 'b' ? 2 : 10;
     int64_t value = 0;
-    if (base != 10 && !(begin + 2 < x->len && (is_digit(x->s[begin + 2], base) || x->s[begin + 2] == '_'))) base = 10;
+    if (base != 10 &&
+        !(begin + 2 < x->len && (is_digit(x->s[begin + 2], base) || x->s[begin + 2] == '_')))
+        base = 10;
     if (base != 10) at += 2;
     if (base == 10 && x->s[begin] == '0') // only zeros may follow a zero
-        for (end = at; end < x->len && (x->s[end] == '0' || (x->s[end] == '_' && end + 1 < x->len && x->s[end + 1] == '0'));)
+        for (end = at; end < x->len && (x->s[end] == '0' || (x->s[end] == '_' && end + 1 < x->len &&
+                                                             x->s[end + 1] == '0'));)
             end++;
-    else end = digits_end(x, x->s[at] == '_' ? at + 1 : at, base);
+    else
+        end = digits_end(x, x->s[at] == '_' ? at + 1 : at, base);
     for (size_t i = at; i < end; i++) {
         if (x->s[i] == '_') continue;
-        if (__builtin_mul_overflow(value, base, &value) || __builtin_add_overflow(value, hex_value(x->s[i]), &value))
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, hex_value(x->s[i]), &value))
             return bt_template_fail_at(x->tmpl, begin, "the integer does not fit into 64 bits");
     }
     BT_TRY(add(x, T_INT, begin, x->s + begin, end - begin));
@@ -215,7 +226,8 @@ static bt_status lex_number(lexer *x)
     if (!real) return lex_int(x);
     for (size_t i = x->at; i < end && k < sizeof text - 1; i++)
         if (x->s[i] != '_') text[k++] = x->s[i];
-    if (k == sizeof text - 1) return bt_template_fail_at(x->tmpl, x->at, "the number has too many digits");
+    if (k == sizeof text - 1)
+        return bt_template_fail_at(x->tmpl, x->at, "the number has too many digits");
     text[k] = 0;
     BT_TRY(add(x, T_FLOAT, x->at, x->s + x->at, end - x->at));
     x->tokens[x->n - 1].f = strtod(text, NULL);
@@ -224,11 +236,16 @@ static bt_status lex_number(lexer *x)
 }
 
 // ---- names and operators ----
-static const struct { char text[3]; uint8_t op; } operators[] = {
-    {"//", OP_FLOORDIV}, {"**", OP_POW}, {"==", OP_EQ}, {"!=", OP_NE}, {">=", OP_GE}, {"<=", OP_LE}, {"+", OP_ADD},
-    {"-", OP_SUB}, {"*", OP_MUL}, {"/", OP_DIV}, {"%", OP_MOD}, {"~", OP_TILDE}, {"<", OP_LT}, {">", OP_GT},
-    {"=", OP_ASSIGN}, {".", OP_DOT}, {",", OP_COMMA}, {":", OP_COLON}, {"|", OP_PIPE}, {";", OP_SEMI},
-    {"(", OP_LPAREN}, {")", OP_RPAREN}, {"[", OP_LBRACKET}, {"]", OP_RBRACKET}, {"{", OP_LBRACE}, {"}", OP_RBRACE}};
+static const struct {
+    char text[3];
+    uint8_t op;
+} operators[] = {{"//", OP_FLOORDIV}, {"**", OP_POW},   {"==", OP_EQ},      {"!=", OP_NE},
+                 {">=", OP_GE},       {"<=", OP_LE},    {"+", OP_ADD},      {"-", OP_SUB},
+                 {"*", OP_MUL},       {"/", OP_DIV},    {"%", OP_MOD},      {"~", OP_TILDE},
+                 {"<", OP_LT},        {">", OP_GT},     {"=", OP_ASSIGN},   {".", OP_DOT},
+                 {",", OP_COMMA},     {":", OP_COLON},  {"|", OP_PIPE},     {";", OP_SEMI},
+                 {"(", OP_LPAREN},    {")", OP_RPAREN}, {"[", OP_LBRACKET}, {"]", OP_RBRACKET},
+                 {"{", OP_LBRACE},    {"}", OP_RBRACE}};
 
 static bt_status balance(lexer *x, char c)
 {
@@ -237,7 +254,8 @@ static bt_status balance(lexer *x, char c)
     case '[':
     case '{':
         if (x->n_open == TEMPLATE_DEPTH_MAX)
-            return bt_template_fail_at(x->tmpl, x->at, "brackets nest deeper than %d levels", TEMPLATE_DEPTH_MAX);
+            return bt_template_fail_at(x->tmpl, x->at, "brackets nest deeper than %d levels",
+                                       TEMPLATE_DEPTH_MAX);
         x->opened_at[x->n_open] = x->at;
         x->closers[x->n_open++] = c == '(' ? ')' : c == '[' ? ']' : '}';
         return BT_OK;
@@ -246,10 +264,12 @@ static bt_status balance(lexer *x, char c)
     case '}':
         if (!x->n_open) return bt_template_fail_at(x->tmpl, x->at, "unexpected '%c'", c);
         if (x->closers[x->n_open - 1] != c)
-            return bt_template_fail_at(x->tmpl, x->at, "unexpected '%c', expected '%c'", c, x->closers[x->n_open - 1]);
+            return bt_template_fail_at(x->tmpl, x->at, "unexpected '%c', expected '%c'", c,
+                                       x->closers[x->n_open - 1]);
         x->n_open--;
         return BT_OK;
-    default: return BT_OK;
+    default:
+        return BT_OK;
     }
 }
 
@@ -288,8 +308,10 @@ static bt_status lex_inside(lexer *x, bool is_block)
     for (;;) {
         x->at += skip_space(x, x->at);
         if (x->at >= x->len)
-            return x->n_open ? bt_template_fail_at(x->tmpl, x->opened_at[x->n_open - 1], "the bracket is never closed")
-                             : bt_template_fail_at(x->tmpl, opened - 1, "the tag that begins here does not end");
+            return x->n_open ? bt_template_fail_at(x->tmpl, x->opened_at[x->n_open - 1],
+                                                   "the bracket is never closed")
+                             : bt_template_fail_at(x->tmpl, opened - 1,
+                                                   "the tag that begins here does not end");
         size_t n = x->n_open ? 0 : match_end(x, x->at, is_block ? "%}" : "}}", is_block);
         if (n) {
             BT_TRY(add(x, is_block ? T_BLOCK_END : T_VAR_END, x->at, x->s + x->at, 2));
@@ -368,7 +390,9 @@ static bt_status lex_all(lexer *x)
 {
     while (x->at < x->len) {
         size_t tag = x->at;
-        while (tag + 1 < x->len && !(x->s[tag] == '{' && strchr("%{#", x->s[tag + 1]) && x->s[tag + 1])) tag++;
+        while (tag + 1 < x->len &&
+               !(x->s[tag] == '{' && strchr("%{#", x->s[tag + 1]) && x->s[tag + 1]))
+            tag++;
         if (tag + 1 >= x->len) {
             BT_TRY(add(x, T_DATA, x->at, x->s + x->at, x->len - x->at));
             break;
@@ -382,7 +406,9 @@ bt_status bt_template_lex(bt_template *tmpl, ttoken **ret_tokens)
 {
     lexer x = {.tmpl = tmpl, .s = tmpl->source, .len = tmpl->len, .line_starts = true};
     bt_status st = lex_all(&x);
-    if (st) bt_free(x.tokens);
-    else *ret_tokens = x.tokens;
+    if (st)
+        bt_free(x.tokens);
+    else
+        *ret_tokens = x.tokens;
     return st;
 }

@@ -7,9 +7,14 @@
 
 static bt_status m_case(trun *r, const tcall *c, tval *ret)
 {
-    static const struct { const char *name; tcase how; } cases[] = {
-        {"upper", CASE_UPPER}, {"lower", CASE_LOWER}, {"title", CASE_TITLE}, {"capitalize", CASE_CAPITALIZE},
-        {"swapcase", CASE_SWAP}};
+    static const struct {
+        const char *name;
+        tcase how;
+    } cases[] = {{"upper", CASE_UPPER},
+                 {"lower", CASE_LOWER},
+                 {"title", CASE_TITLE},
+                 {"capitalize", CASE_CAPITALIZE},
+                 {"swapcase", CASE_SWAP}};
     size_t i = 0;
     while (strcmp(cases[i].name, c->builtin->name) != 0) i++;
     return bt_tstr_case(r, c->self, cases[i].how, ret);
@@ -24,7 +29,8 @@ static bt_status m_strip(trun *r, const tcall *c, tval *ret)
 {
     const tval *chars = optional(c, 0);
     char first = c->builtin->name[0];
-    BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "%s arg must be None or str", c->builtin->name);
+    BT_FAIL_IF(chars && chars->kind != K_STR, INVALID, "%s arg must be None or str",
+               c->builtin->name);
     BT_TRY(bt_trun_step(r, bt_trun_cost(c->self->len) * (chars ? 1 + 4 * chars->len : 1)));
     *ret = bt_tstr_strip(c->self, chars, first != 'r', first != 'l');
     return BT_OK;
@@ -61,7 +67,9 @@ static bt_status split_space(parts *p, const tval *s, int64_t max)
         if (!rest.len) return BT_OK;
         size_t end = 0, n;
         if (max == 0) return add_part(p, &rest); // with the space at its end
-        while (end < rest.len && !bt_tcode_is_space(bt_tcode_at(rest.bytes + end, rest.len - end, &n))) end += n;
+        while (end < rest.len &&
+               !bt_tcode_is_space(bt_tcode_at(rest.bytes + end, rest.len - end, &n)))
+            end += n;
         tval part = bt_tstr_sub(&rest, 0, end);
         BT_TRY(add_part(p, &part));
         rest = bt_tstr_sub(&rest, end, rest.len - end);
@@ -83,7 +91,8 @@ static bt_status split_by(parts *p, const tval *s, const tval *sep, int64_t max)
     return add_part(p, &part);
 }
 
-/* The last place of `needle` that ends at or before `end`, SIZE_MAX if there is none. Candidates cost. */
+/* The last place of `needle` that ends at or before `end`, SIZE_MAX if there is none. Candidates
+ * cost. */
 static bt_status find_last(trun *r, const tval *s, size_t end, const tval *needle, size_t *ret_at)
 {
     *ret_at = SIZE_MAX;
@@ -152,12 +161,15 @@ static bt_status m_split(trun *r, const tcall *c, tval *ret)
     bool right = c->builtin->name[0] == 'r';
     int64_t max;
     BT_TRY(bt_tcall_int(c, 1, -1, &max));
-    BT_FAIL_IF(sep && sep->kind != K_STR, INVALID, "must be str or None, not %s", bt_tval_type(sep));
+    BT_FAIL_IF(sep && sep->kind != K_STR, INVALID, "must be str or None, not %s",
+               bt_tval_type(sep));
     BT_FAIL_IF(sep && !sep->len, INVALID, "empty separator");
     BT_TRY(bt_trun_step(r, bt_trun_cost(c->self->len)));
     BT_TRY(bt_tseq_new(r, K_LIST, 0, &p.list));
-    if (right) BT_TRY(sep ? rsplit_by(&p, c->self, sep, max) : rsplit_space(&p, c->self, max));
-    else BT_TRY(sep ? split_by(&p, c->self, sep, max) : split_space(&p, c->self, max));
+    if (right)
+        BT_TRY(sep ? rsplit_by(&p, c->self, sep, max) : rsplit_space(&p, c->self, max));
+    else
+        BT_TRY(sep ? split_by(&p, c->self, sep, max) : split_space(&p, c->self, max));
     if (right) reverse_list(p.list.seq);
     *ret = p.list;
     return BT_OK;
@@ -240,7 +252,8 @@ static bt_status m_find(trun *r, const tcall *c, tval *ret) // find, rfind, inde
     if (hit != SIZE_MAX) {
         tval before = bt_tstr_sub(&part, 0, hit);
         *ret = bt_tval_int(start + (int64_t)bt_tstr_count(&before));
-    } else *ret = bt_tval_int(-1);
+    } else
+        *ret = bt_tval_int(-1);
     return BT_OK;
 }
 
@@ -252,7 +265,9 @@ static bt_status m_count(trun *r, const tcall *c, tval *ret)
     BT_TRY(bt_tcall_str(c, 0, &needle));
     BT_TRY(window(r, c, &part, &start));
     if (part.kind != K_NONE && !needle->len) n = (int64_t)bt_tstr_count(&part) + 1;
-    for (size_t at = 0; part.kind != K_NONE && needle->len && (at = bt_tstr_find(&part, at, needle)) != SIZE_MAX; n++)
+    for (size_t at = 0;
+         part.kind != K_NONE && needle->len && (at = bt_tstr_find(&part, at, needle)) != SIZE_MAX;
+         n++)
         at += needle->len;
     *ret = bt_tval_int(n);
     return BT_OK;
@@ -263,8 +278,9 @@ static bt_status ends(const tval *part, const tval *affix, bool start, bool *ret
     if (affix->kind == K_UNDEF) return bt_tval_fail_undef(affix);
     BT_FAIL_IF(affix->kind != K_STR, INVALID, "%s first arg must be str or a tuple of str, not %s",
                start ? "startswith" : "endswith", bt_tval_type(affix));
-    *ret_holds = part->kind != K_NONE && affix->len <= part->len &&
-                 memcmp(part->bytes + (start ? 0 : part->len - affix->len), affix->bytes, affix->len) == 0;
+    *ret_holds =
+        part->kind != K_NONE && affix->len <= part->len &&
+        memcmp(part->bytes + (start ? 0 : part->len - affix->len), affix->bytes, affix->len) == 0;
     return BT_OK;
 }
 
@@ -319,7 +335,8 @@ static bt_status m_join(trun *r, const tcall *c, tval *ret)
     for (size_t i = 0; !st; i++) {
         if ((st = bt_titer_next(r, it, &item, &more)) || !more) break;
         if (item.kind != K_STR)
-            st = bt_fail(BT_INVALID, "sequence item %zu: expected str instance, %s found", i, bt_tval_type(&item));
+            st = bt_fail(BT_INVALID, "sequence item %zu: expected str instance, %s found", i,
+                         bt_tval_type(&item));
         if (!st && i) st = bt_tout_str(&o, c->self);
         if (!st) st = bt_tout_str(&o, &item);
     }
@@ -352,7 +369,10 @@ static bt_status m_pad(trun *r, const tcall *c, tval *ret) // center, ljust, rju
     return st;
 }
 
-static bt_status m_format(trun *r, const tcall *c, tval *ret) { return bt_tstr_format(r, c->self, &c->rest, ret); }
+static bt_status m_format(trun *r, const tcall *c, tval *ret)
+{
+    return bt_tstr_format(r, c->self, &c->rest, ret);
+}
 
 static bt_status m_is(trun *r, const tcall *c, tval *ret) // isdigit and its kin
 {
@@ -364,36 +384,71 @@ static bt_status m_is(trun *r, const tcall *c, tval *ret) // isdigit and its kin
     for (size_t i = 0, n; i < s->len && holds && kind != 'l' && kind != 'u'; i += n) {
         uint32_t code = bt_tcode_at(s->bytes + i, s->len - i, &n);
         switch (kind) {
-        case 'd': holds = bt_tcode_is_digit(code); break;
-        case 's': holds = bt_tcode_is_space(code); break;
-        case 'n': holds = bt_tcode_is_word(code) && !bt_tcode_is_alpha(code) && code != '_'; break; // isnumeric
-        default: // isalpha, isalnum, isascii
-            holds = next == 's' ? code < 0x80 : bt_tcode_is_alpha(code) ||
-                    (c->builtin->name[4] == 'n' && bt_tcode_is_word(code) && code != '_');
+        case 'd':
+            holds = bt_tcode_is_digit(code);
+            break;
+        case 's':
+            holds = bt_tcode_is_space(code);
+            break;
+        case 'n':
+            holds = bt_tcode_is_word(code) && !bt_tcode_is_alpha(code) && code != '_';
+            break; // isnumeric
+        default:   // isalpha, isalnum, isascii
+            holds = next == 's'
+                        ? code < 0x80
+                        : bt_tcode_is_alpha(code) ||
+                              (c->builtin->name[4] == 'n' && bt_tcode_is_word(code) && code != '_');
         }
     }
     *ret = bt_tval_bool(holds || (next == 's' && kind == 'a' && !s->len));
     return BT_OK;
 }
 
-const tbuiltin bt_template_str_methods[] = {
-    {"upper", "", 0, m_case, NULL}, {"lower", "", 0, m_case, NULL}, {"title", "", 0, m_case, NULL},
-    {"capitalize", "", 0, m_case, NULL}, {"swapcase", "", 0, m_case, NULL},
-    {"strip", "/chars", 0, m_strip, NULL}, {"lstrip", "/chars", 0, m_strip, NULL}, {"rstrip", "/chars", 0, m_strip, NULL},
-    {"split", "sep maxsplit", 0, m_split, NULL}, {"rsplit", "sep maxsplit", 0, m_split, NULL},
-    {"splitlines", "keepends", 0, m_splitlines, NULL}, {"partition", "/sep", 1, m_partition, NULL},
-    {"rpartition", "/sep", 1, m_partition, NULL}, {"find", "/sub /start /end", 1, m_find, NULL},
-    {"rfind", "/sub /start /end", 1, m_find, NULL}, {"index", "/sub /start /end", 1, m_find, NULL},
-    {"rindex", "/sub /start /end", 1, m_find, NULL}, {"count", "/sub /start /end", 1, m_count, NULL},
-    {"startswith", "/prefix /start /end", 1, m_ends, NULL}, {"endswith", "/suffix /start /end", 1, m_ends, NULL},
-    {"removeprefix", "/prefix", 1, m_remove, NULL}, {"removesuffix", "/suffix", 1, m_remove, NULL},
-    {"replace", "/old /new /count", 2, m_replace, NULL}, {"join", "/iterable", 1, m_join, NULL},
-    {"center", "/width /fillchar", 1, m_pad, NULL}, {"ljust", "/width /fillchar", 1, m_pad, NULL},
-    {"rjust", "/width /fillchar", 1, m_pad, NULL}, {"zfill", "/width", 1, m_pad, NULL},
-    {"format", "*", 0, m_format, NULL}, {"isdigit", "", 0, m_is, NULL}, {"isdecimal", "", 0, m_is, NULL},
-    {"isspace", "", 0, m_is, NULL}, {"isalpha", "", 0, m_is, NULL}, {"isalnum", "", 0, m_is, NULL},
-    {"isascii", "", 0, m_is, NULL}, {"islower", "", 0, m_is, NULL}, {"isupper", "", 0, m_is, NULL},
-    {"isnumeric", "", 0, m_is, NULL}, {"casefold", "*", 0, NULL, NULL}, {"encode", "*", 0, NULL, NULL},
-    {"expandtabs", "*", 0, NULL, NULL}, {"format_map", "*", 0, NULL, NULL}, {"isidentifier", "*", 0, NULL, NULL},
-    {"isprintable", "*", 0, NULL, NULL}, {"istitle", "*", 0, NULL, NULL}, {"maketrans", "*", 0, NULL, NULL},
-    {"translate", "*", 0, NULL, NULL}, {0}};
+const tbuiltin bt_template_str_methods[] = {{"upper", "", 0, m_case, NULL},
+                                            {"lower", "", 0, m_case, NULL},
+                                            {"title", "", 0, m_case, NULL},
+                                            {"capitalize", "", 0, m_case, NULL},
+                                            {"swapcase", "", 0, m_case, NULL},
+                                            {"strip", "/chars", 0, m_strip, NULL},
+                                            {"lstrip", "/chars", 0, m_strip, NULL},
+                                            {"rstrip", "/chars", 0, m_strip, NULL},
+                                            {"split", "sep maxsplit", 0, m_split, NULL},
+                                            {"rsplit", "sep maxsplit", 0, m_split, NULL},
+                                            {"splitlines", "keepends", 0, m_splitlines, NULL},
+                                            {"partition", "/sep", 1, m_partition, NULL},
+                                            {"rpartition", "/sep", 1, m_partition, NULL},
+                                            {"find", "/sub /start /end", 1, m_find, NULL},
+                                            {"rfind", "/sub /start /end", 1, m_find, NULL},
+                                            {"index", "/sub /start /end", 1, m_find, NULL},
+                                            {"rindex", "/sub /start /end", 1, m_find, NULL},
+                                            {"count", "/sub /start /end", 1, m_count, NULL},
+                                            {"startswith", "/prefix /start /end", 1, m_ends, NULL},
+                                            {"endswith", "/suffix /start /end", 1, m_ends, NULL},
+                                            {"removeprefix", "/prefix", 1, m_remove, NULL},
+                                            {"removesuffix", "/suffix", 1, m_remove, NULL},
+                                            {"replace", "/old /new /count", 2, m_replace, NULL},
+                                            {"join", "/iterable", 1, m_join, NULL},
+                                            {"center", "/width /fillchar", 1, m_pad, NULL},
+                                            {"ljust", "/width /fillchar", 1, m_pad, NULL},
+                                            {"rjust", "/width /fillchar", 1, m_pad, NULL},
+                                            {"zfill", "/width", 1, m_pad, NULL},
+                                            {"format", "*", 0, m_format, NULL},
+                                            {"isdigit", "", 0, m_is, NULL},
+                                            {"isdecimal", "", 0, m_is, NULL},
+                                            {"isspace", "", 0, m_is, NULL},
+                                            {"isalpha", "", 0, m_is, NULL},
+                                            {"isalnum", "", 0, m_is, NULL},
+                                            {"isascii", "", 0, m_is, NULL},
+                                            {"islower", "", 0, m_is, NULL},
+                                            {"isupper", "", 0, m_is, NULL},
+                                            {"isnumeric", "", 0, m_is, NULL},
+                                            {"casefold", "*", 0, NULL, NULL},
+                                            {"encode", "*", 0, NULL, NULL},
+                                            {"expandtabs", "*", 0, NULL, NULL},
+                                            {"format_map", "*", 0, NULL, NULL},
+                                            {"isidentifier", "*", 0, NULL, NULL},
+                                            {"isprintable", "*", 0, NULL, NULL},
+                                            {"istitle", "*", 0, NULL, NULL},
+                                            {"maketrans", "*", 0, NULL, NULL},
+                                            {"translate", "*", 0, NULL, NULL},
+                                            {0}};

@@ -14,7 +14,8 @@ static bt_status block_end(tparser *p)
     return BT_OK;
 }
 
-/* The rest of a tag, the statements after it, and the tag that ends them, up to and including its name. */
+/* The rest of a tag, the statements after it, and the tag that ends them, up to and including its
+ * name. */
 static bt_status parse_body(tparser *p, const char *const *ends, tnode **ret_body)
 {
     if (bt_ttoken_is(p->tok, OP_COLON)) p->tok++;
@@ -27,7 +28,8 @@ static bt_status parse_body(tparser *p, const char *const *ends, tnode **ret_bod
 static bt_status check_target(tparser *p, const tnode *target)
 {
     if (target->type == N_NAME || target->type == N_NSREF) return BT_OK;
-    if (target->type != N_TUPLE) return bt_template_fail_at(p->tmpl, target->at, "this cannot be assigned to");
+    if (target->type != N_TUPLE)
+        return bt_template_fail_at(p->tmpl, target->at, "this cannot be assigned to");
     for (const tnode *n = target->list; n; n = n->next) {
         BT_TRY(bt_tparser_enter(p));
         BT_TRY(check_target(p, n));
@@ -51,7 +53,8 @@ static bt_status parse_name_target(tparser *p, tnode **ret)
     const ttoken *t = p->tok++;
     static const char *const constants[] = {"true", "false", "True", "False", "none", "None"};
     for (size_t i = 0; i < 6; i++)
-        if (bt_ttoken_named(t, constants[i])) return bt_template_fail_at(p->tmpl, t->at, "this cannot be assigned to");
+        if (bt_ttoken_named(t, constants[i]))
+            return bt_template_fail_at(p->tmpl, t->at, "this cannot be assigned to");
     BT_TRY(bt_tparser_node(p, N_NAME, t->at, ret));
     return bt_tparser_symbol(p, t, &(*ret)->symbol);
 }
@@ -108,8 +111,10 @@ static bt_status parse_if(tparser *p, tnode *n)
         *tail = arm;
         tail = &arm->next;
         if (!last) BT_TRY(bt_tparser_tuple(p, &(ttuple_rule){0}, &arm->a));
-        if (last) BT_TRY(parse_body(p, ENDS("endif"), &arm->list));
-        else BT_TRY(parse_body(p, ENDS("elif", "else", "endif"), &arm->list));
+        if (last)
+            BT_TRY(parse_body(p, ENDS("endif"), &arm->list));
+        else
+            BT_TRY(parse_body(p, ENDS("elif", "else", "endif"), &arm->list));
         more = !name_is(p, "endif");
         last = name_is(p, "else");
         p->tok++;
@@ -133,7 +138,8 @@ static bt_status parse_signature(tparser *p, tnode *n)
             BT_TRY(bt_tparser_expr(p, true, &param->a));
             has_default = true;
         } else if (has_default) {
-            return bt_template_fail_at(p->tmpl, at, "a parameter without a default follows one with a default");
+            return bt_template_fail_at(p->tmpl, at,
+                                       "a parameter without a default follows one with a default");
         }
         *tail = param;
         tail = &param->next;
@@ -156,7 +162,8 @@ static bt_status parse_macro_body(tparser *p, tnode *n, const char *end)
         if (param->symbol == SYM_KWARGS) n->op &= (uint8_t)~USES_KWARGS;
         if (param->symbol == SYM_VARARGS) n->op &= (uint8_t)~USES_VARARGS;
         if (param->symbol == SYM_CALLER && n->op & USES_CALLER && !param->a)
-            return bt_template_fail_at(p->tmpl, param->at, "a parameter named 'caller' needs a default");
+            return bt_template_fail_at(p->tmpl, param->at,
+                                       "a parameter named 'caller' needs a default");
     }
     p->n_loop = n_loop;
     p->uses = uses | n->op;
@@ -181,7 +188,8 @@ static bt_status parse_callblock(tparser *p, tnode *n)
     n->type = N_CALLBLOCK;
     if (bt_ttoken_is(p->tok, OP_LPAREN)) BT_TRY(parse_signature(p, n));
     BT_TRY(bt_tparser_expr(p, true, &n->a));
-    if (n->a->type != N_CALL) return bt_template_fail_at(p->tmpl, n->a->at, "'call' needs a call of a macro");
+    if (n->a->type != N_CALL)
+        return bt_template_fail_at(p->tmpl, n->a->at, "'call' needs a call of a macro");
     return parse_macro_body(p, n, "endcall");
 }
 
@@ -239,23 +247,31 @@ static bt_status parse_generation(tparser *p, tnode *n)
 static bt_status parse_jump(tparser *p, tnode *n)
 {
     n->type = bt_ttoken_named(p->tok - 1, "break") ? N_BREAK : N_CONTINUE;
-    if (!p->n_loop) return bt_template_fail_at(p->tmpl, n->at, "'%.*s' outside a loop", (int)p->tok[-1].len, p->tok[-1].text);
+    if (!p->n_loop)
+        return bt_template_fail_at(p->tmpl, n->at, "'%.*s' outside a loop", (int)p->tok[-1].len,
+                                   p->tok[-1].text);
     return BT_OK;
 }
 
-static const struct { const char *name; bt_status (*parse)(tparser *p, tnode *n); } statements[] = {
-    {"if", parse_if}, {"for", parse_for}, {"set", parse_set}, {"macro", parse_macro}, {"call", parse_callblock},
-    {"filter", parse_filterblock}, {"with", parse_with}, {"print", parse_print}, {"generation", parse_generation},
-    {"break", parse_jump}, {"continue", parse_jump}};
+static const struct {
+    const char *name;
+    bt_status (*parse)(tparser *p, tnode *n);
+} statements[] = {
+    {"if", parse_if},       {"for", parse_for},        {"set", parse_set},
+    {"macro", parse_macro}, {"call", parse_callblock}, {"filter", parse_filterblock},
+    {"with", parse_with},   {"print", parse_print},    {"generation", parse_generation},
+    {"break", parse_jump},  {"continue", parse_jump}};
 
 static bt_status parse_statement(tparser *p, tnode **ret)
 {
-    static const char *const refused[] = {"block", "extends", "include", "import", "from", "autoescape"};
+    static const char *const refused[] = {"block",  "extends", "include",
+                                          "import", "from",    "autoescape"};
     const ttoken *t = p->tok;
     if (t->type != T_NAME) return bt_tparser_unexpected(p, "the name of a tag");
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (bt_ttoken_named(t, refused[i])) {
-            bt_status st = bt_fail(BT_UNSUPPORTED, "the tag '%s' is not part of chat templates", refused[i]);
+            bt_status st =
+                bt_fail(BT_UNSUPPORTED, "the tag '%s' is not part of chat templates", refused[i]);
             bt_template_note_at(p->tmpl, t->at);
             return st;
         }
@@ -270,7 +286,8 @@ static bt_status parse_statement(tparser *p, tnode **ret)
         *ret = n;
         return BT_OK;
     }
-    return bt_template_fail_at(p->tmpl, t->at, "unknown tag '%.*s'", t->len > 40 ? 40 : (int)t->len, t->text);
+    return bt_template_fail_at(p->tmpl, t->at, "unknown tag '%.*s'", t->len > 40 ? 40 : (int)t->len,
+                               t->text);
 }
 
 static bool at_end(const tparser *p, const char *const *ends)
@@ -280,7 +297,8 @@ static bool at_end(const tparser *p, const char *const *ends)
     return false;
 }
 
-/* Statements up to a tag named in `ends` (the current token then), or to the end of the template. */
+/* Statements up to a tag named in `ends` (the current token then), or to the end of the template.
+ */
 static bt_status parse_until(tparser *p, const char *const *ends, tnode **ret_body)
 {
     tnode *body = NULL, **tail = &body, *n;
@@ -319,6 +337,6 @@ bt_status bt_template_parse_body(tparser *p, tnode **ret_body)
     BT_TRY(parse_until(p, NULL, ret_body));
     if (!p->n_unknown) return BT_OK;
     const tnode *n = p->unknown[0];
-    return bt_template_fail_at(p->tmpl, n->at, "there is no %s named '%.*s'", n->type == N_FILTER ? "filter" : "test",
-                               (int)n->len, n->text);
+    return bt_template_fail_at(p->tmpl, n->at, "there is no %s named '%.*s'",
+                               n->type == N_FILTER ? "filter" : "test", (int)n->len, n->text);
 }

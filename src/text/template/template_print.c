@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Python's repr of a float: the shortest digits that read back, an exponent outside 1e-4 .. 1e16. */
+/* Python's repr of a float: the shortest digits that read back, an exponent outside 1e-4 .. 1e16.
+ */
 size_t bt_float_repr(double f, char out[32])
 {
     char e[32];
@@ -29,14 +30,20 @@ size_t bt_float_repr(double f, char out[32])
     return (size_t)snprintf(out, 32, "%se%c%02d", mantissa, exp < 0 ? '-' : '+', abs(exp));
 }
 
-static bt_status put(tout *o, const char *text, bool data) { return bt_tout_add(o, text, strlen(text), data); }
+static bt_status put(tout *o, const char *text, bool data)
+{
+    return bt_tout_add(o, text, strlen(text), data);
+}
 
 static bt_status put_escape(tout *o, uint32_t c, bool data)
 {
     char text[16];
-    if (c == '\n' || c == '\r' || c == '\t') snprintf(text, sizeof text, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
-    else if (c < 0x100) snprintf(text, sizeof text, "\\x%02x", c);
-    else snprintf(text, sizeof text, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
+    if (c == '\n' || c == '\r' || c == '\t')
+        snprintf(text, sizeof text, c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t");
+    else if (c < 0x100)
+        snprintf(text, sizeof text, "\\x%02x", c);
+    else
+        snprintf(text, sizeof text, c < 0x10000 ? "\\u%04x" : "\\U%08x", c);
     return put(o, text, data);
 }
 
@@ -144,11 +151,18 @@ static bt_status repr_scalar(tout *o, const tval *v)
 {
     char text[32];
     switch (v->kind) {
-    case K_UNDEF: return put(o, "Undefined", false);
-    case K_NONE: return put(o, "None", v->data);
-    case K_BOOL: return put(o, v->i ? "True" : "False", v->data);
-    case K_INT: snprintf(text, sizeof text, "%" PRId64, v->i); return put(o, text, v->data);
-    default: bt_float_repr(v->f, text); return put(o, text, v->data);
+    case K_UNDEF:
+        return put(o, "Undefined", false);
+    case K_NONE:
+        return put(o, "None", v->data);
+    case K_BOOL:
+        return put(o, v->i ? "True" : "False", v->data);
+    case K_INT:
+        snprintf(text, sizeof text, "%" PRId64, v->i);
+        return put(o, text, v->data);
+    default:
+        bt_float_repr(v->f, text);
+        return put(o, text, v->data);
     }
 }
 
@@ -156,10 +170,14 @@ static bt_status repr_container(tout *o, const tval *v)
 {
     switch (v->kind) {
     case K_LIST:
-    case K_TUPLE: return repr_seq(o, v);
-    case K_DICT: return repr_dict(o, v);
-    case K_VIEW: return repr_view(o, v);
-    default: return repr_other(o, v);
+    case K_TUPLE:
+        return repr_seq(o, v);
+    case K_DICT:
+        return repr_dict(o, v);
+    case K_VIEW:
+        return repr_view(o, v);
+    default:
+        return repr_other(o, v);
     }
 }
 

@@ -10,7 +10,7 @@ typedef struct lazy {
     const tbuiltin *builtin; // filter or test to apply; NULL: truth (select) or the attribute (map)
     targs args;
     const tval *path, *def;
-    bool keep;               // select keeps what holds, reject what does not
+    bool keep; // select keeps what holds, reject what does not
     bool is_map;
 } lazy;
 
@@ -63,20 +63,24 @@ static bt_status make_lazy(trun *r, const tval *source, const lazy *z, tval *ret
 static bt_status named(const tval *name, bool is_test, const tbuiltin **ret)
 {
     bool text = name->kind == K_STR;
-    *ret = !text ? NULL : is_test ? bt_tbuiltin_test(name->bytes, name->len) : bt_tbuiltin_filter(name->bytes, name->len);
+    *ret = !text     ? NULL
+           : is_test ? bt_tbuiltin_test(name->bytes, name->len)
+                     : bt_tbuiltin_filter(name->bytes, name->len);
     if (*ret) return BT_OK;
     return bt_fail(BT_INVALID, "there is no %s named '%.*s'", is_test ? "test" : "filter",
                    text ? (name->len > 60 ? 60 : (int)name->len) : 0, text ? name->bytes : "");
 }
 
-static bt_status f_select(trun *r, const tcall *c, tval *ret) // select, reject, selectattr, rejectattr
+static bt_status f_select(trun *r, const tcall *c,
+                          tval *ret) // select, reject, selectattr, rejectattr
 {
     const char *name = c->builtin->name;
     bool attr = strlen(name) > 6;
     lazy z = {.keep = name[0] == 's', .args = c->rest};
     bool truth;
     BT_TRY(bt_tval_truth(r, c->self, &truth));
-    BT_FAIL_IF(truth && attr && !z.args.n_pos, INVALID, "%s() misses the name of the attribute", name);
+    BT_FAIL_IF(truth && attr && !z.args.n_pos, INVALID, "%s() misses the name of the attribute",
+               name);
     if (attr && z.args.n_pos) {
         z.path = z.args.pos++;
         z.args.n_pos--;
@@ -93,9 +97,13 @@ static bt_status f_map(trun *r, const tcall *c, tval *ret)
     lazy z = {.is_map = true, .args = c->rest};
     for (size_t i = 0; !c->rest.n_pos && i < c->rest.n_kw; i++) {
         tval key = bt_tval_text(c->rest.kw[i].name, c->rest.kw[i].len);
-        if (bt_tval_text_is(&key, "attribute")) z.path = &c->rest.kw[i].value;
-        else if (bt_tval_text_is(&key, "default")) z.def = &c->rest.kw[i].value;
-        else return bt_fail(BT_INVALID, "map() got an unexpected keyword argument '%.*s'", (int)key.len, key.bytes);
+        if (bt_tval_text_is(&key, "attribute"))
+            z.path = &c->rest.kw[i].value;
+        else if (bt_tval_text_is(&key, "default"))
+            z.def = &c->rest.kw[i].value;
+        else
+            return bt_fail(BT_INVALID, "map() got an unexpected keyword argument '%.*s'",
+                           (int)key.len, key.bytes);
     }
     bool truth;
     BT_TRY(bt_tval_truth(r, c->self, &truth));
@@ -120,7 +128,8 @@ static bt_status key_of(trun *r, const tval *item, const tval *path, bool case_s
 }
 
 /* The key of the sort filter: a list, as Jinja has it, of one attribute or of several ("a,b"). */
-static bt_status multi_key(trun *r, const tval *item, const tval *path, bool case_sensitive, tval *ret)
+static bt_status multi_key(trun *r, const tval *item, const tval *path, bool case_sensitive,
+                           tval *ret)
 {
     bool text = path && path->kind == K_STR;
     size_t n = 1, k = 0, at = 0;
@@ -201,9 +210,11 @@ static bt_status f_dictsort(trun *r, const tcall *c, tval *ret)
     BT_TRY(bt_tcall_str(c, 1, &by));
     BT_TRY(bt_tcall_flag(r, c, 2, false, &how.reverse));
     bool value = by && bt_tval_text_is(by, "value");
-    BT_FAIL_IF(by && !value && !bt_tval_text_is(by, "key"), INVALID, "dictsort: by must be 'key' or 'value'");
+    BT_FAIL_IF(by && !value && !bt_tval_text_is(by, "key"), INVALID,
+               "dictsort: by must be 'key' or 'value'");
     if (c->self->kind == K_UNDEF) return bt_tval_fail_undef(c->self);
-    BT_FAIL_IF(c->self->kind != K_DICT, INVALID, "dictsort needs a mapping, not a %s", bt_tval_type(c->self));
+    BT_FAIL_IF(c->self->kind != K_DICT, INVALID, "dictsort needs a mapping, not a %s",
+               bt_tval_type(c->self));
     index = bt_tval_int(value);
     how.path = &index;
     BT_TRY(bt_tval_list(r, &view, &list));
@@ -290,8 +301,8 @@ static bt_status f_first(trun *r, const tcall *c, tval *ret)
 static bt_status check_reversible(const tval *v)
 {
     if (v->kind == K_UNDEF) return bt_tval_fail_undef(v);
-    BT_FAIL_IF(v->kind < K_STR || v->kind == K_ITER || !bt_tval_iterable(v), INVALID, "'%s' object is not reversible",
-               bt_tval_type(v));
+    BT_FAIL_IF(v->kind < K_STR || v->kind == K_ITER || !bt_tval_iterable(v), INVALID,
+               "'%s' object is not reversible", bt_tval_type(v));
     return BT_OK;
 }
 
@@ -300,7 +311,8 @@ static bt_status f_last(trun *r, const tcall *c, tval *ret)
     tval list;
     if (c->self->kind != K_UNDEF) BT_TRY(check_reversible(c->self));
     BT_TRY(bt_tval_list(r, c->self, &list));
-    *ret = list.seq->n ? list.seq->items[list.seq->n - 1] : bt_tval_undef("No last item, sequence was empty.");
+    *ret = list.seq->n ? list.seq->items[list.seq->n - 1]
+                       : bt_tval_undef("No last item, sequence was empty.");
     return BT_OK;
 }
 
@@ -315,13 +327,18 @@ static bt_status f_reverse(trun *r, const tcall *c, tval *ret)
     return c->self->kind == K_ITER ? BT_OK : bt_titer_value(r, &list, ret);
 }
 
-static bt_status f_list(trun *r, const tcall *c, tval *ret) { return bt_tval_list(r, c->self, ret); }
+static bt_status f_list(trun *r, const tcall *c, tval *ret)
+{
+    return bt_tval_list(r, c->self, ret);
+}
 
 static bt_status f_items(trun *r, const tcall *c, tval *ret)
 {
     tval list, view = {.kind = K_VIEW, .sub = VIEW_ITEMS, .of = c->self};
-    if (c->self->kind == K_UNDEF) view = *c->self;
-    else BT_FAIL_IF(c->self->kind != K_DICT, INVALID, "can only get item pairs from a mapping");
+    if (c->self->kind == K_UNDEF)
+        view = *c->self;
+    else
+        BT_FAIL_IF(c->self->kind != K_DICT, INVALID, "can only get item pairs from a mapping");
     BT_TRY(bt_tval_list(r, &view, &list));
     return bt_titer_value(r, &list, ret);
 }
@@ -385,7 +402,8 @@ static bt_status f_batch(trun *r, const tcall *c, tval *ret)
         bool fill = have < w && c->arg[1] && c->arg[1]->kind != K_NONE;
         BT_TRY(bt_trun_step(r, fill ? w / 8 : 1));
         BT_TRY(bt_tseq_new(r, K_LIST, fill ? w : have, &row));
-        for (size_t k = 0; k < row.seq->n; k++) row.seq->items[k] = k < have ? list.seq->items[i * w + k] : *c->arg[1];
+        for (size_t k = 0; k < row.seq->n; k++)
+            row.seq->items[k] = k < have ? list.seq->items[i * w + k] : *c->arg[1];
         out.seq->items[i] = row;
     }
     return bt_titer_value(r, &out, ret);
@@ -397,7 +415,8 @@ static bt_status f_slice(trun *r, const tcall *c, tval *ret)
     tval list, out, row;
     BT_TRY(bt_tcall_int(c, 0, 0, &slices));
     BT_TRY(bt_tval_list(r, c->self, &list));
-    BT_FAIL_IF(slices <= 0 || slices > 100000, INVALID, "slice: slices is %lld, 1 to 100000", (long long)slices);
+    BT_FAIL_IF(slices <= 0 || slices > 100000, INVALID, "slice: slices is %lld, 1 to 100000",
+               (long long)slices);
     size_t count = (size_t)slices, per = list.seq->n / count, extra = list.seq->n % count, at = 0;
     BT_TRY(bt_trun_step(r, count));
     BT_TRY(bt_tseq_new(r, K_LIST, count, &out));
@@ -414,14 +433,26 @@ static bt_status f_slice(trun *r, const tcall *c, tval *ret)
 }
 
 const tbuiltin bt_template_seq_filters[] = {
-    {"map", "*", 0, f_map, NULL}, {"select", "*", 0, f_select, NULL}, {"reject", "*", 0, f_select, NULL},
-    {"selectattr", "*", 0, f_select, NULL}, {"rejectattr", "*", 0, f_select, NULL},
+    {"map", "*", 0, f_map, NULL},
+    {"select", "*", 0, f_select, NULL},
+    {"reject", "*", 0, f_select, NULL},
+    {"selectattr", "*", 0, f_select, NULL},
+    {"rejectattr", "*", 0, f_select, NULL},
     {"sort", "reverse case_sensitive attribute", 0, f_sort, NULL},
     {"dictsort", "case_sensitive by reverse", 0, f_dictsort, NULL},
     {"unique", "case_sensitive attribute", 0, f_unique, NULL},
-    {"min", "case_sensitive attribute", 0, f_extreme, NULL}, {"max", "case_sensitive attribute", 0, f_extreme, NULL},
+    {"min", "case_sensitive attribute", 0, f_extreme, NULL},
+    {"max", "case_sensitive attribute", 0, f_extreme, NULL},
     {"groupby", "attribute default case_sensitive", 1, f_groupby, NULL},
-    {"first", "", 0, f_first, NULL}, {"last", "", 0, f_last, NULL}, {"reverse", "", 0, f_reverse, NULL},
-    {"list", "", 0, f_list, NULL}, {"items", "", 0, f_items, NULL}, {"length", "", 0, f_length, NULL},
-    {"count", "", 0, f_length, NULL}, {"sum", "attribute start", 0, f_sum, NULL}, {"join", "d attribute", 0, f_join, NULL},
-    {"batch", "linecount fill_with", 1, f_batch, NULL}, {"slice", "slices fill_with", 1, f_slice, NULL}, {0}};
+    {"first", "", 0, f_first, NULL},
+    {"last", "", 0, f_last, NULL},
+    {"reverse", "", 0, f_reverse, NULL},
+    {"list", "", 0, f_list, NULL},
+    {"items", "", 0, f_items, NULL},
+    {"length", "", 0, f_length, NULL},
+    {"count", "", 0, f_length, NULL},
+    {"sum", "attribute start", 0, f_sum, NULL},
+    {"join", "d attribute", 0, f_join, NULL},
+    {"batch", "linecount fill_with", 1, f_batch, NULL},
+    {"slice", "slices fill_with", 1, f_slice, NULL},
+    {0}};

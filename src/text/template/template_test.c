@@ -17,19 +17,32 @@ static bt_status t_kind(trun *r, const tcall *c, tval *ret)
     const char *name = c->builtin->name;
     (void)r;
     switch (name[0]) {
-    case 'b': return yes_no(v->kind == K_BOOL, ret);
-    case 'c': return yes_no(v->kind >= K_MACRO || v->kind == K_UNDEF, ret); // callable; Undefined has __call__
-    case 'd': return yes_no(v->kind != K_UNDEF, ret);
-    case 'e': return yes_no(v->kind == K_STR && v->markup, ret);
-    case 'f': return yes_no(name[1] == 'l' ? v->kind == K_FLOAT : v->kind == K_BOOL && !v->i, ret);
-    case 'i': return yes_no(name[1] == 'n' ? v->kind == K_INT : bt_tval_iterable(v), ret);
-    case 'm': return yes_no(v->kind == K_DICT, ret);
-    case 'n': return yes_no(name[1] == 'o' ? v->kind == K_NONE : bt_tval_is_number(v), ret);
+    case 'b':
+        return yes_no(v->kind == K_BOOL, ret);
+    case 'c':
+        return yes_no(v->kind >= K_MACRO || v->kind == K_UNDEF,
+                      ret); // callable; Undefined has __call__
+    case 'd':
+        return yes_no(v->kind != K_UNDEF, ret);
+    case 'e':
+        return yes_no(v->kind == K_STR && v->markup, ret);
+    case 'f':
+        return yes_no(name[1] == 'l' ? v->kind == K_FLOAT : v->kind == K_BOOL && !v->i, ret);
+    case 'i':
+        return yes_no(name[1] == 'n' ? v->kind == K_INT : bt_tval_iterable(v), ret);
+    case 'm':
+        return yes_no(v->kind == K_DICT, ret);
+    case 'n':
+        return yes_no(name[1] == 'o' ? v->kind == K_NONE : bt_tval_is_number(v), ret);
     case 's':
         if (name[1] == 't') return yes_no(v->kind == K_STR, ret);
-        return yes_no((v->kind >= K_STR && v->kind <= K_DICT) || v->kind == K_RANGE || v->kind == K_UNDEF, ret);
-    case 't': return yes_no(v->kind == K_BOOL && v->i, ret);
-    default: return yes_no(v->kind == K_UNDEF, ret); // undefined
+        return yes_no((v->kind >= K_STR && v->kind <= K_DICT) || v->kind == K_RANGE ||
+                          v->kind == K_UNDEF,
+                      ret);
+    case 't':
+        return yes_no(v->kind == K_BOOL && v->i, ret);
+    default:
+        return yes_no(v->kind == K_UNDEF, ret); // undefined
     }
 }
 
@@ -74,7 +87,8 @@ static bt_status t_sameas(trun *r, const tcall *c, tval *ret)
     if (a->kind != b->kind) return yes_no(false, ret);
     if (a->kind == K_NONE) return yes_no(true, ret);
     if (a->kind == K_BOOL || a->kind == K_INT) return yes_no(a->i == b->i, ret);
-    if (a->kind == K_STR) return yes_no(a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0, ret);
+    if (a->kind == K_STR)
+        return yes_no(a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0, ret);
     return yes_no(a->kind != K_FLOAT && a->kind != K_UNDEF && a->seq == b->seq, ret);
 }
 
@@ -84,21 +98,47 @@ static bt_status t_known(trun *r, const tcall *c, tval *ret) // "name" is filter
     (void)r;
     if (v->kind != K_STR) return yes_no(false, ret);
     return yes_no(c->builtin->name[0] == 'f' ? bt_tbuiltin_filter(v->bytes, v->len) != NULL
-                                             : bt_tbuiltin_test(v->bytes, v->len) != NULL, ret);
+                                             : bt_tbuiltin_test(v->bytes, v->len) != NULL,
+                  ret);
 }
 
-const tbuiltin bt_template_tests[] = {
-    {"boolean", "", 0, t_kind, NULL}, {"callable", "", 0, t_kind, NULL}, {"defined", "", 0, t_kind, NULL},
-    {"escaped", "", 0, t_kind, NULL}, {"false", "", 0, t_kind, NULL}, {"float", "", 0, t_kind, NULL},
-    {"integer", "", 0, t_kind, NULL}, {"iterable", "", 0, t_kind, NULL}, {"mapping", "", 0, t_kind, NULL},
-    {"none", "", 0, t_kind, NULL}, {"number", "", 0, t_kind, NULL}, {"sequence", "", 0, t_kind, NULL},
-    {"string", "", 0, t_kind, NULL}, {"true", "", 0, t_kind, NULL}, {"undefined", "", 0, t_kind, NULL},
-    {"odd", "", 0, t_remainder, NULL}, {"even", "", 0, t_remainder, NULL},
-    {"divisibleby", "num", 1, t_remainder, NULL}, {"lower", "", 0, t_case, NULL}, {"upper", "", 0, t_case, NULL},
-    {"eq", "/b", 1, t_eq, NULL}, {"==", "/b", 1, t_eq, NULL}, {"equalto", "/b", 1, t_eq, NULL},
-    {"ne", "/b", 1, t_ne, NULL}, {"!=", "/b", 1, t_ne, NULL},
-    {"lt", "/b", 1, t_lt, NULL}, {"<", "/b", 1, t_lt, NULL}, {"lessthan", "/b", 1, t_lt, NULL},
-    {"le", "/b", 1, t_le, NULL}, {"<=", "/b", 1, t_le, NULL},
-    {"gt", "/b", 1, t_gt, NULL}, {">", "/b", 1, t_gt, NULL}, {"greaterthan", "/b", 1, t_gt, NULL},
-    {"ge", "/b", 1, t_ge, NULL}, {">=", "/b", 1, t_ge, NULL}, {"in", "seq", 1, t_in, NULL},
-    {"sameas", "other", 1, t_sameas, NULL}, {"filter", "", 0, t_known, NULL}, {"test", "", 0, t_known, NULL}, {0}};
+const tbuiltin bt_template_tests[] = {{"boolean", "", 0, t_kind, NULL},
+                                      {"callable", "", 0, t_kind, NULL},
+                                      {"defined", "", 0, t_kind, NULL},
+                                      {"escaped", "", 0, t_kind, NULL},
+                                      {"false", "", 0, t_kind, NULL},
+                                      {"float", "", 0, t_kind, NULL},
+                                      {"integer", "", 0, t_kind, NULL},
+                                      {"iterable", "", 0, t_kind, NULL},
+                                      {"mapping", "", 0, t_kind, NULL},
+                                      {"none", "", 0, t_kind, NULL},
+                                      {"number", "", 0, t_kind, NULL},
+                                      {"sequence", "", 0, t_kind, NULL},
+                                      {"string", "", 0, t_kind, NULL},
+                                      {"true", "", 0, t_kind, NULL},
+                                      {"undefined", "", 0, t_kind, NULL},
+                                      {"odd", "", 0, t_remainder, NULL},
+                                      {"even", "", 0, t_remainder, NULL},
+                                      {"divisibleby", "num", 1, t_remainder, NULL},
+                                      {"lower", "", 0, t_case, NULL},
+                                      {"upper", "", 0, t_case, NULL},
+                                      {"eq", "/b", 1, t_eq, NULL},
+                                      {"==", "/b", 1, t_eq, NULL},
+                                      {"equalto", "/b", 1, t_eq, NULL},
+                                      {"ne", "/b", 1, t_ne, NULL},
+                                      {"!=", "/b", 1, t_ne, NULL},
+                                      {"lt", "/b", 1, t_lt, NULL},
+                                      {"<", "/b", 1, t_lt, NULL},
+                                      {"lessthan", "/b", 1, t_lt, NULL},
+                                      {"le", "/b", 1, t_le, NULL},
+                                      {"<=", "/b", 1, t_le, NULL},
+                                      {"gt", "/b", 1, t_gt, NULL},
+                                      {">", "/b", 1, t_gt, NULL},
+                                      {"greaterthan", "/b", 1, t_gt, NULL},
+                                      {"ge", "/b", 1, t_ge, NULL},
+                                      {">=", "/b", 1, t_ge, NULL},
+                                      {"in", "seq", 1, t_in, NULL},
+                                      {"sameas", "other", 1, t_sameas, NULL},
+                                      {"filter", "", 0, t_known, NULL},
+                                      {"test", "", 0, t_known, NULL},
+                                      {0}};

@@ -53,7 +53,8 @@ bt_status bt_tout_add(tout *o, const char *bytes, size_t len, bool data)
 
 bt_status bt_tout_part(tout *o, const tval *s, size_t at, size_t len)
 {
-    const uint8_t *mark = s->store && s->store->mark && len ? s->store->mark + (s->bytes - s->store->bytes) : NULL;
+    const uint8_t *mark =
+        s->store && s->store->mark && len ? s->store->mark + (s->bytes - s->store->bytes) : NULL;
     if (!mark) return len ? bt_tout_add(o, s->bytes + at, len, s->data) : BT_OK;
     for (size_t i = at, end = at + len; i < end;) { // runs of equal marks
         size_t n = 1;
@@ -124,7 +125,8 @@ bt_status bt_tout_finish(tout *o, tval *ret_string)
 // ---- looking ----
 bool bt_tstr_mark(const tval *s, size_t at)
 {
-    return s->store && s->store->mark ? s->store->mark[(size_t)(s->bytes - s->store->bytes) + at] : s->data;
+    return s->store && s->store->mark ? s->store->mark[(size_t)(s->bytes - s->store->bytes) + at]
+                                      : s->data;
 }
 
 bool bt_tstr_any_data(const tval *s)
@@ -200,12 +202,14 @@ tval bt_tstr_strip(const tval *s, const tval *chars, bool left, bool right)
 }
 
 // ---- joining ----
-/* Grow a's store in place when a ends where the store's use ends: repeated appending stays linear. */
+/* Grow a's store in place when a ends where the store's use ends: repeated appending stays linear.
+ */
 static bt_status append_in_place(trun *r, const tval *a, const tval *b, bool *ret_done)
 {
     tstore *s = a->store;
     *ret_done = false;
-    if (!s || !a->len || s->mark == NULL || a->bytes + a->len != s->bytes + s->used || s->size - s->used < b->len)
+    if (!s || !a->len || s->mark == NULL || a->bytes + a->len != s->bytes + s->used ||
+        s->size - s->used < b->len)
         return BT_OK;
     BT_TRY(bt_trun_step(r, bt_trun_cost(b->len)));
     memcpy(s->bytes + s->used, b->bytes, b->len);
@@ -226,7 +230,8 @@ bt_status bt_tstr_concat(trun *r, const tval *a, const tval *b, tval *ret_string
     }
     BT_TRY(append_in_place(r, a, b, &done));
     if (!done) {
-        bool grown = a->store && a->store->used > a->store->size / 2 && a->len > 64; // appended to before
+        bool grown =
+            a->store && a->store->used > a->store->size / 2 && a->len > 64; // appended to before
         size_t len = a->len + b->len;
         BT_TRY(bt_trun_step(r, bt_trun_cost(len)));
         BT_TRY(new_store(r, grown ? len * 2 : len, true, &s));
@@ -297,7 +302,7 @@ bt_status bt_tstr_escape(trun *r, const tval *s, tval *ret_string)
     bt_status st = BT_OK;
     size_t from = 0;
     for (size_t i = 0; i <= s->len && !st; i++) {
-        const char *to = i == s->len          ? ""
+        const char *to = i == s->len           ? ""
                          : s->bytes[i] == '&'  ? "&amp;"
                          : s->bytes[i] == '<'  ? "&lt;"
                          : s->bytes[i] == '>'  ? "&gt;"

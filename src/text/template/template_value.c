@@ -8,7 +8,8 @@
 bt_status bt_trun_alloc(trun *r, size_t count, size_t size, void **ret_block)
 {
     size_t bytes = 0;
-    if (__builtin_mul_overflow(count, size, &bytes) || bytes > (size_t)(r->limits.memory_bytes_max - r->memory))
+    if (__builtin_mul_overflow(count, size, &bytes) ||
+        bytes > (size_t)(r->limits.memory_bytes_max - r->memory))
         return bt_fail(BT_LIMIT, "the template needs more than %" PRId64 " bytes of memory",
                        r->limits.memory_bytes_max);
     BT_TRY(bt_arena_array(&r->arena, count, size, ret_block));
@@ -19,15 +20,16 @@ bt_status bt_trun_alloc(trun *r, size_t count, size_t size, void **ret_block)
 bt_status bt_trun_step(trun *r, size_t n)
 {
     if (n > (size_t)(r->limits.steps_max - r->steps))
-        return bt_fail(BT_LIMIT, "the template takes more than %" PRId64 " steps", r->limits.steps_max);
+        return bt_fail(BT_LIMIT, "the template takes more than %" PRId64 " steps",
+                       r->limits.steps_max);
     r->steps += (int64_t)n;
     return BT_OK;
 }
 
 bt_status bt_trun_enter(trun *r)
 {
-    BT_FAIL_IF(r->depth >= r->limits.depth_max, LIMIT, "the template nests deeper than %" PRId64 " levels",
-               r->limits.depth_max);
+    BT_FAIL_IF(r->depth >= r->limits.depth_max, LIMIT,
+               "the template nests deeper than %" PRId64 " levels", r->limits.depth_max);
     r->depth++;
     return BT_OK;
 }
@@ -40,26 +42,49 @@ tval bt_tval_undef(const char *hint)
 tval bt_tval_json(json_t *js, bool data)
 {
     switch (json_typeof(js)) {
-    case JSON_OBJECT: return (tval){.kind = K_DICT, .json = true, .data = data, .js = js};
-    case JSON_ARRAY: return (tval){.kind = K_LIST, .json = true, .data = data, .js = js};
+    case JSON_OBJECT:
+        return (tval){.kind = K_DICT, .json = true, .data = data, .js = js};
+    case JSON_ARRAY:
+        return (tval){.kind = K_LIST, .json = true, .data = data, .js = js};
     case JSON_STRING:
-        return (tval){.kind = K_STR, .data = data, .bytes = json_string_value(js), .len = json_string_length(js)};
-    case JSON_INTEGER: return (tval){.kind = K_INT, .data = data, .i = json_integer_value(js)};
-    case JSON_REAL: return (tval){.kind = K_FLOAT, .data = data, .f = json_real_value(js)};
-    case JSON_TRUE: return (tval){.kind = K_BOOL, .data = data, .i = 1};
-    case JSON_FALSE: return (tval){.kind = K_BOOL, .data = data};
-    default: return (tval){.kind = K_NONE, .data = data};
+        return (tval){.kind = K_STR,
+                      .data = data,
+                      .bytes = json_string_value(js),
+                      .len = json_string_length(js)};
+    case JSON_INTEGER:
+        return (tval){.kind = K_INT, .data = data, .i = json_integer_value(js)};
+    case JSON_REAL:
+        return (tval){.kind = K_FLOAT, .data = data, .f = json_real_value(js)};
+    case JSON_TRUE:
+        return (tval){.kind = K_BOOL, .data = data, .i = 1};
+    case JSON_FALSE:
+        return (tval){.kind = K_BOOL, .data = data};
+    default:
+        return (tval){.kind = K_NONE, .data = data};
     }
 }
 
 const char *bt_tval_type(const tval *v)
 {
-    static const char *const names[] = {
-        [K_UNDEF] = "Undefined", [K_NONE] = "NoneType", [K_BOOL] = "bool", [K_INT] = "int", [K_FLOAT] = "float",
-        [K_STR] = "str", [K_LIST] = "list", [K_TUPLE] = "tuple", [K_DICT] = "dict", [K_VIEW] = "dict_items",
-        [K_RANGE] = "range", [K_ITER] = "generator", [K_NAMESPACE] = "Namespace", [K_MACRO] = "Macro",
-        [K_METHOD] = "builtin_function_or_method", [K_FUNC] = "function", [K_LOOP] = "LoopContext"};
-    if (v->kind == K_VIEW && v->sub != VIEW_ITEMS) return v->sub == VIEW_KEYS ? "dict_keys" : "dict_values";
+    static const char *const names[] = {[K_UNDEF] = "Undefined",
+                                        [K_NONE] = "NoneType",
+                                        [K_BOOL] = "bool",
+                                        [K_INT] = "int",
+                                        [K_FLOAT] = "float",
+                                        [K_STR] = "str",
+                                        [K_LIST] = "list",
+                                        [K_TUPLE] = "tuple",
+                                        [K_DICT] = "dict",
+                                        [K_VIEW] = "dict_items",
+                                        [K_RANGE] = "range",
+                                        [K_ITER] = "generator",
+                                        [K_NAMESPACE] = "Namespace",
+                                        [K_MACRO] = "Macro",
+                                        [K_METHOD] = "builtin_function_or_method",
+                                        [K_FUNC] = "function",
+                                        [K_LOOP] = "LoopContext"};
+    if (v->kind == K_VIEW && v->sub != VIEW_ITEMS)
+        return v->sub == VIEW_KEYS ? "dict_keys" : "dict_values";
     if (v->kind == K_STR && v->markup) return "Markup";
     return names[v->kind];
 }
@@ -68,11 +93,15 @@ bt_status bt_tval_fail_undef(const tval *v)
 {
     int n = v->len > 100 ? 100 : (int)v->len;
     switch (v->sub) {
-    case UNDEF_NAME: return bt_fail(BT_INVALID, "'%.*s' is undefined", n, v->bytes);
-    case UNDEF_ATTR: return bt_fail(BT_INVALID, "'%s' has no attribute '%.*s'", v->owner, n, v->bytes);
+    case UNDEF_NAME:
+        return bt_fail(BT_INVALID, "'%.*s' is undefined", n, v->bytes);
+    case UNDEF_ATTR:
+        return bt_fail(BT_INVALID, "'%s' has no attribute '%.*s'", v->owner, n, v->bytes);
     case UNDEF_UNSAFE:
-        return bt_fail(BT_INVALID, "access to attribute '%.*s' of '%s' object is unsafe", n, v->bytes, v->owner);
-    default: return bt_fail(BT_INVALID, "%.*s", n, v->bytes);
+        return bt_fail(BT_INVALID, "access to attribute '%.*s' of '%s' object is unsafe", n,
+                       v->bytes, v->owner);
+    default:
+        return bt_fail(BT_INVALID, "%.*s", n, v->bytes);
     }
 }
 
@@ -179,18 +208,30 @@ bool bt_tval_has_len(const tval *v)
 bt_status bt_tval_len(trun *r, const tval *v, size_t *ret_len)
 {
     switch (v->kind) {
-    case K_UNDEF: *ret_len = 0; return BT_OK;
+    case K_UNDEF:
+        *ret_len = 0;
+        return BT_OK;
     case K_STR:
         BT_TRY(bt_trun_step(r, bt_trun_cost(v->len)));
         *ret_len = bt_tstr_count(v);
         return BT_OK;
     case K_LIST:
-    case K_TUPLE: *ret_len = bt_tseq_len(v); return BT_OK;
-    case K_DICT: *ret_len = bt_tdict_len(v); return BT_OK;
-    case K_VIEW: *ret_len = bt_tdict_len(v->of); return BT_OK;
-    case K_RANGE: *ret_len = (size_t)v->range->n; return BT_OK;
-    case K_LOOP: return bt_tloop_len(r, v->loop, ret_len);
-    default: return bt_fail(BT_INVALID, "object of type '%s' has no len()", bt_tval_type(v));
+    case K_TUPLE:
+        *ret_len = bt_tseq_len(v);
+        return BT_OK;
+    case K_DICT:
+        *ret_len = bt_tdict_len(v);
+        return BT_OK;
+    case K_VIEW:
+        *ret_len = bt_tdict_len(v->of);
+        return BT_OK;
+    case K_RANGE:
+        *ret_len = (size_t)v->range->n;
+        return BT_OK;
+    case K_LOOP:
+        return bt_tloop_len(r, v->loop, ret_len);
+    default:
+        return bt_fail(BT_INVALID, "object of type '%s' has no len()", bt_tval_type(v));
     }
 }
 
@@ -199,11 +240,19 @@ bt_status bt_tval_truth(trun *r, const tval *v, bool *ret_truth)
     size_t n = 1;
     switch (v->kind) {
     case K_UNDEF:
-    case K_NONE: n = 0; break;
+    case K_NONE:
+        n = 0;
+        break;
     case K_BOOL:
-    case K_INT: n = v->i != 0; break;
-    case K_FLOAT: n = v->f != 0; break;
-    case K_STR: n = v->len; break;
+    case K_INT:
+        n = v->i != 0;
+        break;
+    case K_FLOAT:
+        n = v->f != 0;
+        break;
+    case K_STR:
+        n = v->len;
+        break;
     default:
         if (bt_tval_has_len(v)) BT_TRY(bt_tval_len(r, v, &n));
     }
@@ -215,7 +264,8 @@ bt_status bt_tval_truth(trun *r, const tval *v, bool *ret_truth)
 static int compare_numbers(const tval *a, const tval *b) // 2: unordered
 {
     if (bt_tval_is_int(a) && bt_tval_is_int(b)) return a->i < b->i ? -1 : a->i > b->i;
-    long double x = a->kind == K_FLOAT ? (long double)a->f : (long double)a->i; // 64 bits of mantissa: exact
+    long double x =
+        a->kind == K_FLOAT ? (long double)a->f : (long double)a->i; // 64 bits of mantissa: exact
     long double y = b->kind == K_FLOAT ? (long double)b->f : (long double)b->i;
     return x < y ? -1 : x > y ? 1 : x == y ? 0 : 2;
 }
@@ -268,7 +318,8 @@ static bt_status equal_views(trun *r, const tval *a, const tval *b, bool *ret_eq
     BT_TRY(bt_tval_list(r, a, &x));
     BT_TRY(bt_tval_list(r, b, &y));
     bool equal = x.seq->n == y.seq->n;
-    for (size_t i = 0; equal && i < x.seq->n; i++) BT_TRY(bt_tval_contains(r, &x.seq->items[i], b->of, &equal));
+    for (size_t i = 0; equal && i < x.seq->n; i++)
+        BT_TRY(bt_tval_contains(r, &x.seq->items[i], b->of, &equal));
     *ret_equal = equal;
     return BT_OK;
 }
@@ -277,17 +328,27 @@ static bt_status equal_inside(trun *r, const tval *a, const tval *b, bool *ret_e
 {
     switch (a->kind) {
     case K_LIST:
-    case K_TUPLE: return equal_seqs(r, a, b, ret_equal);
-    case K_DICT: return equal_dicts(r, a, b, ret_equal);
-    case K_VIEW: return equal_views(r, a, b, ret_equal);
+    case K_TUPLE:
+        return equal_seqs(r, a, b, ret_equal);
+    case K_DICT:
+        return equal_dicts(r, a, b, ret_equal);
+    case K_VIEW:
+        return equal_views(r, a, b, ret_equal);
     case K_RANGE: {
         const trange *x = a->range, *y = b->range;
-        *ret_equal = x->n == y->n && (x->n == 0 || (x->start == y->start && (x->n == 1 || x->step == y->step)));
+        *ret_equal = x->n == y->n &&
+                     (x->n == 0 || (x->start == y->start && (x->n == 1 || x->step == y->step)));
         return BT_OK;
     }
-    case K_METHOD: *ret_equal = a->builtin == b->builtin && a->of == b->of; return BT_OK;
-    case K_FUNC: *ret_equal = a->builtin == b->builtin; return BT_OK;
-    default: *ret_equal = a->iter == b->iter; return BT_OK; // identity
+    case K_METHOD:
+        *ret_equal = a->builtin == b->builtin && a->of == b->of;
+        return BT_OK;
+    case K_FUNC:
+        *ret_equal = a->builtin == b->builtin;
+        return BT_OK;
+    default:
+        *ret_equal = a->iter == b->iter;
+        return BT_OK; // identity
     }
 }
 
@@ -320,15 +381,16 @@ bt_status bt_tval_less(trun *r, const tval *a, const tval *b, const char *op, bo
     if (a->kind == K_UNDEF) return bt_tval_fail_undef(a);
     if (b->kind == K_UNDEF) return bt_tval_fail_undef(b);
     if ((bt_tval_is_number(a) && bt_tval_is_number(b)) || (a->kind == K_STR && b->kind == K_STR)) {
-        if (a->kind == K_STR) BT_TRY(bt_trun_step(r, bt_trun_cost(a->len < b->len ? a->len : b->len)));
+        if (a->kind == K_STR)
+            BT_TRY(bt_trun_step(r, bt_trun_cost(a->len < b->len ? a->len : b->len)));
         int c = a->kind == K_STR ? compare_texts(a, b) : compare_numbers(a, b);
         if (swap && c != 2) c = -c;
         *ret_less = c < 0 || (or_equal && c == 0);
         return BT_OK;
     }
     if (!seqs)
-        return bt_fail(BT_INVALID, "'%s' not supported between instances of '%s' and '%s'", op, bt_tval_type(a),
-                       bt_tval_type(b));
+        return bt_fail(BT_INVALID, "'%s' not supported between instances of '%s' and '%s'", op,
+                       bt_tval_type(a), bt_tval_type(b));
     size_t n = bt_tseq_len(a), m = bt_tseq_len(b);
     for (size_t i = 0; i < n && i < m; i++) {
         tval x = bt_tseq_at(a, i), y = bt_tseq_at(b, i);
@@ -365,18 +427,21 @@ bt_status bt_tval_contains(trun *r, const tval *item, const tval *in, bool *ret_
     switch (in->kind) {
     case K_STR:
         if (item->kind != K_STR)
-            return bt_fail(BT_INVALID, "'in <string>' requires string as left operand, not %s", bt_tval_type(item));
+            return bt_fail(BT_INVALID, "'in <string>' requires string as left operand, not %s",
+                           bt_tval_type(item));
         BT_TRY(bt_trun_step(r, bt_trun_cost(in->len)));
         *ret_found = bt_tstr_find(in, 0, item) != SIZE_MAX;
         return BT_OK;
-    case K_DICT: return bt_tdict_find(r, in, item, &unused, ret_found);
+    case K_DICT:
+        return bt_tdict_find(r, in, item, &unused, ret_found);
     case K_VIEW:
         if (in->sub == VIEW_KEYS) return bt_tdict_find(r, in->of, item, &unused, ret_found);
         break;
     case K_RANGE:
         if (bt_tval_is_int(item)) {
             const trange *g = in->range;
-            int64_t last = g->n ? g->start + (g->n - 1) * g->step : 0, lo = g->step > 0 ? g->start : last;
+            int64_t last = g->n ? g->start + (g->n - 1) * g->step : 0,
+                    lo = g->step > 0 ? g->start : last;
             int64_t hi = g->step > 0 ? last : g->start;
             *ret_found = g->n && item->i >= lo && item->i <= hi && (item->i - lo) % g->step == 0;
             return BT_OK;
