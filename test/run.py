@@ -3,7 +3,8 @@
 """Build baton three ways, run every test, count the cases.
 
 Phases: lint, release (all C tests), address (the same under ASan + UBSan), thread (the tests of the
-engine and of the thread-bearing base modules under TSan), e2e (pytest through the program). A C test
+engine and of the thread-bearing base modules under TSan), e2e (pytest through the program); on request
+also e2e-address (the same through the program built with ASan + UBSan). A C test
 program prints cmocka's lines, one for each case; those are what is counted, not the programs. A
 program that dies, or runs no case, is a failure of its own. The last line printed is always
 "N passed, N failed, N skipped", and the exit status is 0 only when nothing failed.
@@ -22,7 +23,9 @@ import xml.etree.ElementTree as ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PHASES = ["lint", "release", "address", "thread", "e2e"]
-THREAD_TESTS = re.compile(r"^engine/|^unit/(team|queue|log|alloc|dispatch|device)")
+EXTRA_PHASES = ["e2e-address"]
+# The engine's own tests, one that runs whole models, and the base modules that threads meet in.
+THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^unit/(team|queue|log|alloc|membw)")
 TIMEOUT_S = 300
 
 Result = collections.namedtuple("Result", "phase name outcome detail")  # outcome: passed failed skipped
@@ -51,6 +54,8 @@ def parse_cmocka(phase, program, output, status):
             in_group = False  # what follows repeats the failures
             continue
         case = CASE.search(line) if in_group else None
+        if case and case.group(1) == "ERROR" and case.group(2).startswith("---"):
+            case = None  # where an assertion failed; the FAILED line follows
         if "SKIP-REASON:" in line:
             reason = line.split("SKIP-REASON:", 1)[1].strip()
         if not case:
@@ -202,9 +207,11 @@ def run_phase(phase, build, jobs):
         return run_c_tests("address", os.path.join(build, "address"), "address", jobs, lambda name: True)
     if phase == "thread":
         return run_c_tests("thread", os.path.join(build, "thread"), "thread", jobs, THREAD_TESTS.search)
-    configure(build, "none")  # nothing to do after the release phase
+    if phase == "e2e-address":
+        build = os.path.join(build, "address")
+    configure(build, "address" if phase == "e2e-address" else "none")  # nothing to do after the C tests
     run_quiet(["ninja", "-C", build, "-j", str(jobs)], "building " + build)
-    return run_pytest("e2e", "test/e2e", build)
+    return run_pytest(phase, "test/e2e", build)
 
 
 def report(results):
@@ -227,11 +234,12 @@ def main():
     parser = argparse.ArgumentParser(description="build baton, run every test, count the cases")
     parser.add_argument("--build", default="build", help="build folder (default: build)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2)
-    parser.add_argument("phases", nargs="*", metavar="PHASE", help="of %s (default: all)" % ", ".join(PHASES))
+    parser.add_argument("phases", nargs="*", metavar="PHASE", help="of %s (default: all), %s" % (
+        ", ".join(PHASES), ", ".join(EXTRA_PHASES)))
     options = parser.parse_args()
-    unknown = [p for p in options.phases if p not in PHASES]
+    unknown = [p for p in options.phases if p not in PHASES + EXTRA_PHASES]
     if unknown:
-        parser.error("'%s' is not a phase; one of %s" % (unknown[0], ", ".join(PHASES)))
+        parser.error("'%s' is not a phase; one of %s" % (unknown[0], ", ".join(PHASES + EXTRA_PHASES)))
     build = os.path.join(ROOT, options.build) if not os.path.isabs(options.build) else options.build
     results, begin = [], time.monotonic()
     for phase in options.phases or PHASES:

@@ -47,7 +47,7 @@ def test_a_conversation_forgets_when_told(story):
 
 
 def test_a_long_conversation_forgets_its_oldest_turns(story):
-    lines = "Tell me a long story about a cat and a dog who went to the sea.\n" * 12
+    lines = "Tell me a long story about a cat and a dog who went to the sea.\n" * 8
     done = run_baton("chat", "-n", "30", "--ctx", "160", stdin=lines)
     assert done.status == 0 and "forgotten" in done.err
 
