@@ -99,11 +99,17 @@ static void on_interrupt(int signal_number)
     interrupt_flag = 1;
 }
 
+/* Whoever started us may want Ctrl-C ignored (a job in the background): then it stays so. */
+static void set_handler(struct sigaction action)
+{
+    struct sigaction now;
+    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaction(SIGINT, &action, NULL);
+}
+
 void bt_interrupt_begin(void)
 {
-    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
     interrupt_flag = 0;
-    sigaction(SIGINT, &action, NULL);
+    set_handler((struct sigaction){.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND});
 }
 
 bool bt_interrupt_seen(void)
@@ -113,6 +119,5 @@ bool bt_interrupt_seen(void)
 
 void bt_interrupt_end(void)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigaction(SIGINT, &action, NULL);
+    set_handler((struct sigaction){.sa_handler = SIG_DFL});
 }
