@@ -72,21 +72,36 @@ static void put_scales(bt_dtype dtype, place p, int row, const bt_codes *c, int 
     }
 }
 
-/* 32 codes of one row; the block's bytes are zero where this row has not written. */
+static uint32_t get_word(const uint8_t *at)
+{
+    uint32_t w;
+    memcpy(&w, at, sizeof w);
+    return w;
+}
+
+static void put_word(uint8_t *at, uint32_t w) { memcpy(at, &w, sizeof w); }
+
+/* 32 codes of one row, four at a time: the word of quad g is q[4g..4g+3]. */
 static void put_codes(bt_dtype dtype, uint8_t *bytes, int row, const uint8_t *q)
 {
     bool five = dtype == BT_Q5_0 || dtype == BT_Q5_1 || dtype == BT_Q5_K;
-    uint8_t *low = bytes + (five ? 64 : dtype == BT_Q6_K ? 128 : 0);
-    for (int col = 0; col < BT_ACT_BLOCK; col++) {
-        int quad = col / 4, i = row * 4 + col % 4;
-        if (dtype == BT_Q8_0) {
-            bytes[quad * 64 + i] = q[col];
-            continue;
-        }
-        low[quad % 4 * 64 + i] |= (uint8_t)((q[col] & 15) << quad / 4 * 4);
-        if (five) bytes[i] |= (uint8_t)((q[col] >> 4 & 1) << quad);
-        if (dtype == BT_Q6_K)
-            bytes[quad / 4 * 64 + i] |= (uint8_t)((q[col] >> 4 & 3) << quad % 4 * 2);
+    uint8_t *low = bytes + (five ? 64 : dtype == BT_Q6_K ? 128 : 0) + row * 4;
+    uint32_t top = 0;
+    if (dtype == BT_Q8_0) {
+        for (int g = 0; g < 8; g++) put_word(low + g * 64, get_word(q + 4 * g));
+        return;
+    }
+    for (int v = 0; v < 4; v++)
+        put_word(low + v * 64, (get_word(q + 4 * v) & 0x0F0F0F0Fu) |
+                                   (get_word(q + 4 * v + 16) & 0x0F0F0F0Fu) << 4);
+    for (int g = 0; five && g < 8; g++) top |= (get_word(q + 4 * g) >> 4 & 0x01010101u) << g;
+    if (five) put_word(bytes + row * 4, top);
+    for (int h = 0; dtype == BT_Q6_K && h < 2; h++) {
+        const uint8_t *half = q + 16 * h;
+        put_word(bytes + h * 64 + row * 4, (get_word(half) >> 4 & 0x03030303u) |
+                                               (get_word(half + 4) >> 4 & 0x03030303u) << 2 |
+                                               (get_word(half + 8) >> 4 & 0x03030303u) << 4 |
+                                               (get_word(half + 12) >> 4 & 0x03030303u) << 6);
     }
 }
 

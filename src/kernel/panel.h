@@ -5,14 +5,18 @@
  * block is 32 columns of 16 rows. Heads and blocks are multiples of 64 bytes, so every vector load
  * is aligned. The last chunk may hold one block of two; it is then cut short after it.
  *
- *   type   blocks  head bytes: contents                                          block bytes  bits
- * a weight q8_0   2       64:  d f16 [2][16] 512          8.5 q4_0   2       64:  d f16 [2][16] 256
- * 4.5 q5_0   2       64:  d f16 [2][16]                                            320          5.5
- *   q4_1   1       64:  d f16 [16], m f16 [16]                                   256          5
- *   q5_1   1       64:  d f16 [16], m f16 [16]                                   320          6
- *   q4_k   8       320: d f16 [16], dmin f16 [16], 8 x (scale u8 [16], min u8 [16])  256      4.625
- *   q5_k   8       320: the same                                                 320          5.625
- *   q6_k   8       320: d f16 [16], 32 unused, 8 x (scale i8 [2 halves][16])     384          6.625
+ *   type   blocks  head bytes: contents                                    block bytes  bits
+ *   q8_0   2       64:  d f16 [2][16]                                      512          8.5
+ *   q4_0   2       64:  d f16 [2][16]                                      256          4.5
+ *   q5_0   2       64:  d f16 [2][16]                                      320          5.5
+ *   q4_1   1       64:  d f16 [16], m f16 [16]                             256          5
+ *   q5_1   1       64:  d f16 [16], m f16 [16]                             320          6
+ *   q4_k   8       320: d f16 [16], dmin f16 [16], 8 x (scale u8 [16],     256          4.625
+ *                       min u8 [16])
+ *   q5_k   8       320: the same                                           320          5.625
+ *   q6_k   8       320: d f16 [16], 32 unused, 8 x (scale i8 [2][16])      384          6.625
+ *
+ * (bits: a weight's, heads included; [2][16] of q6_k are the block's two halves)
  *
  * Codes are unsigned bytes. A "quad" g (0..7) is the 64 bytes [16 rows][4 columns 4g..4g+3]: one
  * vpdpbusd multiplies it with 4 activations that are broadcast.
@@ -20,8 +24,8 @@
  *   q8_0    8 quads
  *   q4_*    4 vectors v: low nibbles are quad v, high nibbles quad v + 4
  *   q5_*    1 vector F: bit g of byte i is the fifth bit of byte i of quad g; then the 4 of q4
- *   q6_k    2 vectors T: bits 2j, 2j+1 of byte i of T[h] top byte i of quad 4h + j; then the 4 of
- * q4
+ *   q6_k    2 vectors T: bits 2j, 2j+1 of byte i of T[h] top byte i of quad 4h + j; then the 4
+ *           of q4
  */
 #pragma once
 #include "kernel/kernel.h"

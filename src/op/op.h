@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* op: the built-in operators: their one list, their parameters, and what they share.
  *
- *   operator      inputs (optional ones in brackets)                          output
- *   embed         table [V, d] rows, ids [T] i32                              [T, d]
- *   gather        x [T, d], rows [O] i32                                      [O, d]
- *   rmsnorm       x [T, d], weight [d]                                        [T, d]
- *   linear        x [T, k], weight [n, k] panels, [bias [n]], [residual], [weight], [weight]   [T,
- * sum n] swiglu        gate_up [T, 2 d]                                            [T, d]
- *   rope_angles   pos [T] i32, freq [p]                                       [T, p, 2]
- *   rope_kv       qkv [T, (h + 2 g) e], angles, slot [T] i64, k, v, [q_norm [e]], [k_norm [e]]   q
- * [T, h e] attention     q [T, h e], pos [T], seq [T], table [S, P] i32, k, v        [T, h e]
+ *   operator      inputs (optional ones in brackets)                              output
+ *   embed         table [V, d] rows, ids [T] i32                                  [T, d]
+ *   gather        x [T, d], rows [O] i32                                          [O, d]
+ *   rmsnorm       x [T, d], weight [d]                                            [T, d]
+ *   linear        x [T, k], weight [n, k] panels, [bias], [residual],             [T, sum n]
+ *                 [weight], [weight]
+ *   swiglu        gate_up [T, 2 d]                                                [T, d]
+ *   rope_angles   pos [T] i32, freq [p]                                           [T, p, 2]
+ *   rope_kv       qkv [T, (h + 2 g) e], angles, slot [T] i64, k, v,               q [T, h e]
+ *                 [q_norm [e]], [k_norm [e]]
+ *   attention     q [T, h e], pos [T], seq [T], table [S, P] i32, k, v            [T, h e]
  *
  * T tokens, O wanted rows, V vocabulary, d width, h query heads, g KV heads, e width of a head, S
  * sequences, P pages of one. k [N, g, e, L] and v [N, g, L, e] are one layer of the paged pool (N
