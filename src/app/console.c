@@ -103,7 +103,8 @@ static void on_interrupt(int signal_number)
 static void set_handler(struct sigaction action)
 {
     struct sigaction now;
-    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaction(SIGINT, &action, NULL);
+    if (sigaction(SIGINT, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &action, NULL);
 }
 
 void bt_interrupt_begin(void)
@@ -112,12 +113,6 @@ void bt_interrupt_begin(void)
     set_handler((struct sigaction){.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND});
 }
 
-bool bt_interrupt_seen(void)
-{
-    return interrupt_flag != 0;
-}
+bool bt_interrupt_seen(void) { return interrupt_flag != 0; }
 
-void bt_interrupt_end(void)
-{
-    set_handler((struct sigaction){.sa_handler = SIG_DFL});
-}
+void bt_interrupt_end(void) { set_handler((struct sigaction){.sa_handler = SIG_DFL}); }

@@ -101,6 +101,7 @@ def test_the_other_rules_see_offenders():
     assert rules.size_complaints("src/base/a.c", "x" * 111 + "\n") and rules.size_complaints("src/a/a.c", "\n" * 801)
     assert rules.function_complaints("src/base/a.c", "void f(void)\n{\n" + "    g();\n" * 81 + "}\n")
     assert not rules.function_complaints("src/base/a.c", "void f(void)\n{\n" + "    g();\n" * 80 + "}\n")
+    assert rules.function_complaints("src/base/a.c", "void f(void) {\n    g();\n}\n")
     offender = 'void f(void)\n{\n    printf("%d", 1);\n}\n'
     assert rules.call_complaints("a.c", offender, rules.FORBIDDEN, "")
     assert not rules.call_complaints("a.c", '// printf("x")\nsnprintf(a, 1, "exit(1)");\n', rules.FORBIDDEN, "")
