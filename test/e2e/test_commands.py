@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The program's manners: help, versions, wrong usage, failures, what it writes."""
 import os
+import pty
 import re
 import subprocess
 
@@ -114,6 +115,16 @@ def test_files_that_cannot_be_written_are_named(tiny, tmp_path):
 def test_no_progress_bar_off_a_terminal(tiny, tmp_path):
     done = expect_ok("quantize", tiny, tmp_path / "x.gguf", "--type", "q8_0")
     assert "\r" not in done.err and "\x1b" not in done.err
+
+
+def test_a_terminal_sees_progress_and_then_a_clean_line(tiny, tmp_path):
+    ours, theirs = pty.openpty()
+    done = subprocess.run([PROGRAM, "quantize", tiny, str(tmp_path / "x.gguf"), "--type", "q8_0"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=theirs, timeout=60, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    assert done.returncode == 0 and b" %" in shown and shown.endswith(b"\r\x1b[K"), shown
 
 
 # ---- synth, quantize, inspect ----
