@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """run, logits and perplexity on small random models: shapes of output, determinism, limits, Ctrl-C."""
+import math
 import signal
 import subprocess
 
@@ -113,10 +114,19 @@ def test_perplexity_counts_every_token_after_the_first(tmp_path):
     assert "over %d tokens" % n in expect_ok("perplexity", *SYNTH, "-f", tmp_path / "text").out
 
 
-def test_windows_without_bos_share_one_token(tmp_path):
-    (tmp_path / "text").write_text("The quick brown fox jumps over the lazy dog. " * 4)
-    args = ["perplexity", "--synth", "tiny-qwen2", "-f", tmp_path / "text", "--json"]
-    assert expect_ok(*args, "--ctx", "16").json["tokens"] == expect_ok(*args).json["tokens"]
+@pytest.mark.parametrize("shape", ["tiny-llama", "tiny-qwen2"])  # one begins every window with bos, one has none
+def test_windows_are_scored_as_documented(shape, tmp_path):
+    (tmp_path / "text").write_text("hello, world")
+    ids = [int(w) for w in expect_ok("tokenize", "--synth", shape, "--bos", stdin="hello, world\n").out.split()]
+    bos = ids[:1] if shape == "tiny-llama" else None
+    window, total = 5, 0.0
+    for i in range(1, len(ids)):
+        start = (i - 1) // (window - 1) * (window - 1)
+        seen = (bos or ids[start:start + 1]) + ids[start + 1:i]
+        row = expect_ok("logits", "--synth", shape, "--ids", ",".join(map(str, seen)), "--json").json["logits"]
+        total += math.log(math.fsum(math.exp(x - max(row)) for x in row)) + max(row) - row[ids[i]]
+    got = expect_ok("perplexity", "--synth", shape, "-f", tmp_path / "text", "--json", "--ctx", window).json
+    assert got["tokens"] == len(ids) - 1 and abs(got["nll"] - total / (len(ids) - 1)) < 1e-9
 
 
 def test_perplexity_of_nothing_is_refused(tmp_path):
