@@ -75,7 +75,9 @@ def test_system_without_a_template_is_refused():
 def test_ctrl_c_ends_a_generation_cleanly():
     # A shape with a long context, so that it cannot be done before the signal comes.
     command = [PROGRAM, "run", "--synth", "smollm2-135m", "--type", "q4_0", "--raw", "-p", "x", "-n", "-1", "--ignore-eos"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Whoever runs the tests in the background ignores SIGINT, and children inherit that.
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert child.stdout.read(1)  # it has begun
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=60)
