@@ -108,7 +108,7 @@ static bool has_bytes(const bt_bpe *b, const char *text, size_t len)
 }
 
 /* An unknown code point under merges: byte pieces, or the unknown piece, or nothing. */
-static size_t start_unknown(const bt_bpe *b, const char *text, bt_span at, symbol *s, size_t n)
+static size_t start_unknown(const bt_bpe *b, const char *text, bt_extent at, symbol *s, size_t n)
 {
     size_t len = at.end - at.begin;
     if (b->byte_fallback && has_bytes(b, text + at.begin, len)) {
@@ -136,7 +136,7 @@ static size_t start_symbols(const bt_bpe *b, const char *text, size_t len, symbo
         int32_t id = b->bytes ? b->vocab->byte_id[(uint8_t)text[i]]
                               : bt_vocab_find_text(b->vocab, text + i, k);
         if (id < 0 && b->merge)
-            n = start_unknown(b, text, (bt_span){i, i + k}, s, n);
+            n = start_unknown(b, text, (bt_extent){i, i + k}, s, n);
         else
             s[n++] = (symbol){.id = id, .begin = (uint32_t)i, .len = (uint32_t)k};
     }

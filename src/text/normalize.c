@@ -248,8 +248,8 @@ static bt_status replace_regex(const bt_norm_step *step, bt_work *work, bt_slice
     size_t done = 0;
     if (!work->regex) BT_TRY(bt_regex_work_new(&work->regex));
     for (size_t from = 0; from <= in.len;) {
-        bt_span m;
-        BT_TRY(bt_regex_find(step->regex, work->regex, (bt_span){from, in.len}, in.text, &m));
+        bt_extent m;
+        BT_TRY(bt_regex_find(step->regex, work->regex, (bt_extent){from, in.len}, in.text, &m));
         if (m.begin == SIZE_MAX) break;
         BT_TRY(bt_buf_add(out, in.text + done, m.begin - done));
         BT_TRY(bt_buf_add(out, step->to.text, step->to.len));

@@ -39,7 +39,7 @@ typedef struct runner {
 
 static bt_status run(const runner *r, int k, bt_pre_text in);
 
-static bt_status pass(const runner *r, int k, bt_pre_text in, bt_span at)
+static bt_status pass(const runner *r, int k, bt_pre_text in, bt_extent at)
 {
     if (at.end <= at.begin) return BT_OK;
     return run(r, k + 1,
@@ -47,20 +47,20 @@ static bt_status pass(const runner *r, int k, bt_pre_text in, bt_span at)
 }
 
 static bt_status find_match(const runner *r, const bt_pre_step *step, bt_pre_text in, size_t from,
-                            bt_span *ret_match)
+                            bt_extent *ret_match)
 {
     if (step->regex)
-        return bt_regex_find(step->regex, r->work->regex, (bt_span){from, in.len}, in.text,
+        return bt_regex_find(step->regex, r->work->regex, (bt_extent){from, in.len}, in.text,
                              ret_match);
     const char *p = memmem(in.text + from, in.len - from, step->literal.text, step->literal.len);
     size_t begin = p ? (size_t)(p - in.text) : SIZE_MAX;
-    *ret_match = p ? (bt_span){begin, begin + step->literal.len} : (bt_span){SIZE_MAX, SIZE_MAX};
+    *ret_match = p ? (bt_extent){begin, begin + step->literal.len} : (bt_extent){SIZE_MAX, SIZE_MAX};
     return BT_OK;
 }
 
 /* The piece that is still open while a split walks along: some rules join it with the next one. */
 typedef struct open_piece {
-    bt_span at; // empty: none
+    bt_extent at; // empty: none
     bool is_match;
 } open_piece;
 
@@ -88,7 +88,7 @@ static bt_status take(const runner *r, int k, bt_pre_text in, open_piece *open, 
         open->is_match = next.is_match;
         return BT_OK;
     }
-    bt_span done = open->at;
+    bt_extent done = open->at;
     *open = next;
     return some ? pass(r, k, in, done) : BT_OK;
 }
@@ -105,7 +105,7 @@ static bt_status split(const runner *r, int k, bt_pre_text in)
     open_piece open = {{0, 0}, false};
     size_t done = 0;
     for (size_t from = 0; from < in.len;) {
-        bt_span m;
+        bt_extent m;
         BT_TRY(find_match(r, step, in, from, &m));
         if (m.begin == SIZE_MAX || m.begin >= in.len) break;
         BT_TRY(take(r, k, in, &open, (open_piece){{done, m.begin}, step->invert}));
@@ -138,11 +138,11 @@ static bt_status split_at_marks(const runner *r, int k, bt_pre_text in, bt_slice
     size_t begin = 0;
     for (size_t i = 1; i < in.len; i++) {
         if (!begins(in, i, mark)) continue;
-        BT_TRY(pass(r, k, in, (bt_span){begin, i}));
+        BT_TRY(pass(r, k, in, (bt_extent){begin, i}));
         begin = i;
         i += mark.len - 1;
     }
-    return pass(r, k, in, (bt_span){begin, in.len});
+    return pass(r, k, in, (bt_extent){begin, in.len});
 }
 
 static bt_status metaspace(const runner *r, int k, bt_pre_text in)

@@ -326,8 +326,8 @@ void bt_regex_work_free(bt_regex_work *w)
     bt_free(w);
 }
 
-bt_status bt_regex_find(const bt_regex *re, bt_regex_work *w, bt_span text_from, const char *text,
-                        bt_span *ret_match)
+bt_status bt_regex_find(const bt_regex *re, bt_regex_work *w, bt_extent text_from, const char *text,
+                        bt_extent *ret_match)
 {
     size_t from = text_from.begin, len = text_from.end;
     PCRE2_SPTR subject = (PCRE2_SPTR)text;
@@ -338,7 +338,7 @@ bt_status bt_regex_find(const bt_regex *re, bt_regex_work *w, bt_span text_from,
         rc = pcre2_match(re->code, subject, len, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data,
                          w->context);
     if (rc == PCRE2_ERROR_NOMATCH) {
-        *ret_match = (bt_span){SIZE_MAX, SIZE_MAX};
+        *ret_match = (bt_extent){SIZE_MAX, SIZE_MAX};
         return BT_OK;
     }
     if (rc == PCRE2_ERROR_NOMEMORY) return bt_fail(BT_NOMEM, "out of memory: matching a pattern");
@@ -348,6 +348,6 @@ bt_status bt_regex_find(const bt_regex *re, bt_regex_work *w, bt_span text_from,
         return bt_fail(BT_LIMIT, "splitting a text of %zu bytes: %s", len, message);
     }
     const PCRE2_SIZE *o = pcre2_get_ovector_pointer(w->data);
-    *ret_match = (bt_span){o[0], o[1]};
+    *ret_match = (bt_extent){o[0], o[1]};
     return BT_OK;
 }

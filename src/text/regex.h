@@ -19,14 +19,14 @@ void bt_regex_free(bt_regex *re);
 BT_CHECKED bt_status bt_regex_work_new(bt_regex_work **ret);
 void bt_regex_work_free(bt_regex_work *work);
 
-typedef struct bt_span {
+typedef struct bt_extent {
     size_t begin, end; // bytes
-} bt_span;
+} bt_extent;
 
 /* Find the first match at or after `from` in well-formed UTF-8; begin == SIZE_MAX when there is
  * none. */
-BT_CHECKED bt_status bt_regex_find(const bt_regex *re, bt_regex_work *work, bt_span text_from,
-                                   const char *text, bt_span *ret_match);
+BT_CHECKED bt_status bt_regex_find(const bt_regex *re, bt_regex_work *work, bt_extent text_from,
+                                   const char *text, bt_extent *ret_match);
 
 /* Append the PCRE2 form of an Oniguruma pattern. */
 BT_CHECKED bt_status bt_regex_translate(const char *pattern, size_t len, bt_buf *out);

@@ -51,7 +51,7 @@ static size_t code_before(const char *text, size_t at)
     return k;
 }
 
-static bool touches_word(stretch in, bt_span m)
+static bool touches_word(stretch in, bt_extent m)
 {
     if (m.begin > 0) {
         size_t k = code_before(in.text, m.begin), n = bt_utf8_valid_len(in.text + m.begin - k, k);
@@ -61,7 +61,7 @@ static bool touches_word(stretch in, bt_span m)
     return n && is_word_code(bt_utf8_decode(in.text + m.end, n));
 }
 
-static void swallow_space(const bt_added *a, stretch in, size_t floor, bt_span *m)
+static void swallow_space(const bt_added *a, stretch in, size_t floor, bt_extent *m)
 {
     size_t n;
     while (a->lstrip && m->begin > floor) {
@@ -103,7 +103,7 @@ static bt_status cut(encoder *e, const bt_trie *trie, stretch in, stretch_fn *re
             continue;
         }
         const bt_added *a = &e->t->added[k];
-        bt_span m = {i, i + n};
+        bt_extent m = {i, i + n};
         i = m.end;
         if (a->single_word && touches_word(in, m)) continue;
         swallow_space(a, in, done, &m);
