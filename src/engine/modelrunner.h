@@ -3,7 +3,7 @@
  * reads. */
 #pragma once
 #include "engine/runner.h"
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 
 typedef struct bt_model_runner_config {
     bt_batch_limits limits;

@@ -5,7 +5,7 @@
 #pragma once
 #include "base/arena.h"
 #include "base/team.h"
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 #include "op/op.h"
 
 enum { BT_PROJECTION_PARTS = 3 };

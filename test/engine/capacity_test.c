@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/meminfo.h"
 #include "engine/capacity.h"
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 #include <string.h>
 
 static void kv_bytes_count_the_heads_that_are_kept(void **state)

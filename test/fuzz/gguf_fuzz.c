@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gguf: bytes as a whole GGUF model: parse, open for each use, and report; all data is read, so
  * that a range past the file is seen. */
-#include "model/modelparts.h"
+#include "model/file/modelparts.h"
 #include <stdio.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hfconfig: bytes as config.json; what passes must pass the checks again and give finite
  * frequencies. */
-#include "model/hfdir.h"
+#include "model/file/hfdir.h"
 #include <math.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* safetensors: bytes as a whole file; every tensor's data is touched at both ends. */
-#include "model/safetensors.h"
+#include "model/file/safetensors.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* drive: see drive.h. */
 #include "oracle/drive.h"
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 #include "oracle/memory.h"
 #include "support/support.h"
 #include <string.h>

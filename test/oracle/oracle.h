@@ -9,7 +9,7 @@
  * the test.
  */
 #pragma once
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 
 typedef struct oracle oracle;
 

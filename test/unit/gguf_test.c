@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gguf: files built byte by byte, each with one thing wrong, and round trips through the writer. */
 #include "base/bits.h"
-#include "model/gguf.h"
-#include "model/gguf_write.h"
+#include "model/file/gguf.h"
+#include "model/file/gguf_write.h"
 #include "support/support.h"
 #include <stdlib.h>
 #include <string.h>

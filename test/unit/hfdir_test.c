@@ -3,8 +3,8 @@
  * whose index tries to lead elsewhere. */
 #include "base/bits.h"
 #include "base/file.h"
-#include "model/hfdir.h"
-#include "model/modelfile.h"
+#include "model/file/hfdir.h"
+#include "model/file/modelfile.h"
 #include "oracle/tiny.h"
 #include "support/support.h"
 #include "text/tokenizer.h"

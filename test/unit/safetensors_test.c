@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* safetensors: headers with one thing wrong each, and files that are right. */
 #include "base/bits.h"
-#include "model/safetensors.h"
+#include "model/file/safetensors.h"
 #include "support/support.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * same bytes come out in memory and in a file. */
 #include "base/bits.h"
 #include "base/file.h"
-#include "model/modelparts.h"
-#include "model/synth.h"
+#include "model/file/modelparts.h"
+#include "model/file/synth.h"
 #include "oracle/tiny.h"
 #include "support/support.h"
 #include "tensor/quant.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hfconfig: see hfconfig.h; and bt_tokenizer_open, which finds the files. */
-#include "text/hfconfig.h"
+#include "text/file/hfconfig.h"
 #include "base/file.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * that the file does not say, except sums and the memory that running it needs. */
 #include "base/bits.h"
 #include "base/json.h"
-#include "model/modelparts.h"
+#include "model/file/modelparts.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

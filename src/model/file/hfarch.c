@@ -3,7 +3,7 @@
  * Source: transformers' configuration classes; an absent key means the class's default. */
 #include "base/bits.h"
 #include "base/json.h"
-#include "model/hfdir.h"
+#include "model/file/hfdir.h"
 #include <math.h>
 #include <string.h>
 

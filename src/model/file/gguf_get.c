@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gguf_get: typed access to a parsed file's keys; every message has the same form. */
-#include "model/gguf.h"
+#include "model/file/gguf.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* tokdecode: the decoder of tokenizer.json, worked out once for every piece, so that decoding is a
  * copy. Steps that look at the whole text are limited to one: a space dropped at its start. */
 #include "base/utf8.h"
-#include "text/tokpipe.h"
+#include "text/file/tokpipe.h"
 #include <string.h>
 
 enum { NEST_MAX = 8 };

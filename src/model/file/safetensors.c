@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* safetensors: the parser; see the header for what is checked. */
-#include "model/safetensors.h"
+#include "model/file/safetensors.h"
 #include "base/bits.h"
 #include "base/json.h"
 #include <stdlib.h>

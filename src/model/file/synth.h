@@ -6,7 +6,7 @@
  * something comes out. bt_model_synth (baton/model.h) writes the same image to a file.
  */
 #pragma once
-#include "model/modelfile.h"
+#include "model/file/modelfile.h"
 
 /* Build the image in memory and open it. NOTFOUND for an unknown shape lists the known ones. */
 BT_CHECKED bt_status bt_model_file_synth(const char *shape, bt_dtype dtype,

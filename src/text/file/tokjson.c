@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tokjson: tokenizer.json of the Hugging Face tokenizers library: the model and its vocabulary. The
  * parts around the model are tokpipe's. */
-#include "text/hfconfig.h"
-#include "text/tokpipe.h"
+#include "text/file/hfconfig.h"
+#include "text/file/tokpipe.h"
 #include <string.h>
 
 typedef struct reader {

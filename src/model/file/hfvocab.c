@@ -4,11 +4,11 @@
  * name of a pre-tokenizer), and BPE over SentencePiece's marks ("llama": pieces and scores; a
  * piece's score is minus the rank of the first merge that makes it, which is the order both kinds
  * merge in). */
-#include "model/hfvocab.h"
+#include "model/file/hfvocab.h"
 #include "base/bits.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "model/modelparts.h"
+#include "model/file/modelparts.h"
 #include "text/pretok.h"
 #include <stdio.h>
 #include <string.h>

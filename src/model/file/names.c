@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* names: open addressing with linear probing at a load of at most one half. */
-#include "model/names.h"
+#include "model/file/names.h"
 #include "base/hash.h"
 #include <string.h>
 

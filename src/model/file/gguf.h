@@ -12,7 +12,7 @@
  * docs/gguf.md.
  */
 #pragma once
-#include "model/names.h"
+#include "model/file/names.h"
 #include "tensor/dtype.h"
 
 /* X(UPPER, name, bytes of a value or 0) in the order of the format's ids, from 0 */

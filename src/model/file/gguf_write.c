@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gguf_write: encoding of keys and tensor descriptions; see gguf.h for the format. */
-#include "model/gguf_write.h"
+#include "model/file/gguf_write.h"
 #include "base/bits.h"
 #include <math.h>
 #include <stdio.h>

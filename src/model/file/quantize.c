@@ -5,14 +5,14 @@
  * GGUF's llama keeps q and k in interleaved order, Hugging Face's in halves, so on that way the
  * rows of each head are dealt out again:   halves 0 1 2 | 3 4 5   ->   interleaved 0 3 1 4 2 5
  */
-#include "model/quantize.h"
+#include "model/file/quantize.h"
 #include "base/bits.h"
 #include "base/cpuid.h"
 #include "base/file.h"
 #include "base/team.h"
-#include "model/gguf_write.h"
-#include "model/hfvocab.h"
-#include "model/modelparts.h"
+#include "model/file/gguf_write.h"
+#include "model/file/hfvocab.h"
+#include "model/file/modelparts.h"
 #include "tensor/quant.h"
 #include <stdio.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #pragma once
 #include "base/buf.h"
 #include "model/arch.h"
-#include "model/gguf.h"
+#include "model/file/gguf.h"
 
 enum { BT_GGUF_ALIGNMENT = 32 };
 

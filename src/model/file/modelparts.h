@@ -7,8 +7,8 @@
  */
 #pragma once
 #include "base/file.h"
-#include "model/gguf.h"
-#include "model/modelfile.h"
+#include "model/file/gguf.h"
+#include "model/file/modelfile.h"
 #include "text/tokenizer.h"
 
 enum { BT_EOS_MAX = 32 };

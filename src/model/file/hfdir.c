@@ -2,11 +2,11 @@
 /* hfdir: finding a directory's files, mapping the shards, and giving tensors their canonical names.
  * File names come from an index that nobody vouches for: only plain names inside the directory
  * pass. */
-#include "model/hfdir.h"
+#include "model/file/hfdir.h"
 #include "base/bits.h"
 #include "base/json.h"
-#include "model/modelparts.h"
-#include "model/safetensors.h"
+#include "model/file/modelparts.h"
+#include "model/file/safetensors.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 /* gguf_model: what the keys of a GGUF file say about a model: hyperparameters, tokenizer, splits.
  * Source: github.com/ggerganov/ggml docs/gguf.md, sections "LLM" and "Tokenizer". */
 #include "base/bits.h"
-#include "model/modelparts.h"
+#include "model/file/modelparts.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

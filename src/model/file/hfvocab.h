@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* hfvocab: a tokenizer.json as the keys of a GGUF file. */
 #pragma once
-#include "model/gguf_write.h"
-#include "model/modelfile.h"
+#include "model/file/gguf_write.h"
+#include "model/file/modelfile.h"
 
 /* Write the tokenizer of an open Hugging Face directory (nothing when it has none). Ids that the
  * tokenizer lacks but the embedding has become unused pieces "[PAD7]".

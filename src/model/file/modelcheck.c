@@ -6,7 +6,7 @@
  * wrong.
  */
 #include "base/bits.h"
-#include "model/modelparts.h"
+#include "model/file/modelparts.h"
 #include "tensor/quant.h"
 #include <stdio.h>
 #include <stdlib.h>

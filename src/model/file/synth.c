@@ -6,15 +6,15 @@
  * the values the standard deviation we want (1 / sqrt(row length), so that activations keep their
  * size). Source: SplitMix64's finaliser (Steele et al. 2014).
  */
-#include "model/synth.h"
+#include "model/file/synth.h"
 #include "base/bits.h"
 #include "base/cpuid.h"
 #include "base/file.h"
 #include "base/team.h"
 #include "base/utf8.h"
-#include "model/gguf_write.h"
-#include "model/modelparts.h"
-#include "model/quantize.h"
+#include "model/file/gguf_write.h"
+#include "model/file/modelparts.h"
+#include "model/file/quantize.h"
 #include "tensor/half.h"
 #include "tensor/quant.h"
 #include <math.h>

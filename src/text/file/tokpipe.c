@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* tokpipe: see tokpipe.h. Source: the serialised form of the Hugging Face tokenizers library. */
-#include "text/tokpipe.h"
+#include "text/file/tokpipe.h"
 #include <string.h>
 
 enum { NEST_MAX = 8 }; // of Sequences in Sequences

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* modelfile: opening a model of any format, and looking things up in it. What is in a file is the
  * business of gguf_model and hfdir; whether it fits together, of modelcheck. */
-#include "model/modelfile.h"
-#include "model/modelparts.h"
-#include "model/synth.h"
+#include "model/file/modelfile.h"
+#include "model/file/modelparts.h"
+#include "model/file/synth.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -9,7 +9,7 @@
  * github.com/huggingface/safetensors, README "Format".
  */
 #pragma once
-#include "model/names.h"
+#include "model/file/names.h"
 #include "tensor/dtype.h"
 
 enum { BT_SAFETENSORS_HEADER_MAX = 32 << 20 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gguf: the parser. A cursor walks the bytes; every read asks it for room first, so that nothing is
  * looked at before it is known to be there. gguf_get.c has the getters. */
-#include "model/gguf.h"
+#include "model/file/gguf.h"
 #include "base/bits.h"
 #include "base/utf8.h"
 #include <stdlib.h>
