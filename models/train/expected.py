@@ -14,7 +14,7 @@ from load import load_gguf
 N_GREEDY = 64
 STRIDE = 4
 PROMPTS = (
-    "<|begin_of_text|>Once upon a time, there was a little fox",
+    "<|begin_of_text|>Once upon a time",
     "<|begin_of_text|><|user|>\nTell me a story about a girl named Lily and a boat.<|end|>\n"
     "<|assistant|>\n",
     "<|begin_of_text|><|user|>\nHello!<|end|>\n"

@@ -2,7 +2,7 @@
 """Print a story that the model tells.
 
     python sample.py --model ../story.gguf --text "Once upon a time"
-    python sample.py --model ../story.gguf --ask "Tell me a story about a fox and a bell." --seed 2
+    python sample.py --model ../story.gguf --ask "Tell me a story about a cat." --seed 2
 """
 import argparse
 
