@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 CMAKE_FLAGS = -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=$(PREFIX) -DBATON_TESTS=OFF \
               $(if $(shell command -v ccache),-DCMAKE_C_COMPILER_LAUNCHER=ccache)
 
-.PHONY: help run build configure test fuzz install format wrap clean
+.PHONY: help run build configure test fuzz install format clean
 
 help:
 	@echo "make run      build, then tell a story with the bundled model"
@@ -16,7 +16,7 @@ help:
 	@echo "make test     build and run every test; the last line is the count"
 	@echo "make fuzz     run each fuzzer for FUZZ_SECONDS ($(FUZZ_SECONDS))"
 	@echo "make install  install program, library, headers, pkg-config file and model under PREFIX ($(PREFIX))"
-	@echo "make format   reformat the C sources (make wrap: only the lines that are too long)"
+	@echo "make format   reformat the C sources, as the tests want them"
 
 run: build
 	@$(BUILD)/baton run --raw --echo -p "Once upon a time" -n 200 --temp 0.7 --seed 7
@@ -45,9 +45,6 @@ install: configure
 
 format:
 	@clang-format -i $$(git ls-files '*.c' '*.h')
-
-wrap:
-	@python3 tools/wrap.py
 
 clean:
 	rm -rf $(BUILD)

@@ -41,6 +41,7 @@ need_build() {
 need_test() {
     need_tool g++ g++
     need_lib cmocka libcmocka-dev
+    need_tool clang-format clang-format
     need_tool python3 python3
     has_module pytest || missing="$missing python3-pytest"
 }

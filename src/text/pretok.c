@@ -54,7 +54,8 @@ static bt_status find_match(const runner *r, const bt_pre_step *step, bt_pre_tex
                              ret_match);
     const char *p = memmem(in.text + from, in.len - from, step->literal.text, step->literal.len);
     size_t begin = p ? (size_t)(p - in.text) : SIZE_MAX;
-    *ret_match = p ? (bt_extent){begin, begin + step->literal.len} : (bt_extent){SIZE_MAX, SIZE_MAX};
+    *ret_match =
+        p ? (bt_extent){begin, begin + step->literal.len} : (bt_extent){SIZE_MAX, SIZE_MAX};
     return BT_OK;
 }
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tree keeps its own rules; and each rule, shown an offender, sees it."""
 import os
+import shutil
 import subprocess
 import warnings
 
@@ -22,6 +23,13 @@ def each(check, paths, *more):
 
 def test_includes_point_down_the_floors():
     each(rules.include_complaints, rules.sources("src"))
+
+
+@pytest.mark.skipif(not shutil.which("clang-format"), reason="clang-format is absent")
+def test_the_sources_are_formatted():
+    ran = subprocess.run(["clang-format", "--dry-run", "-Werror"] + ALL_C, cwd=rules.ROOT,
+                         stderr=subprocess.PIPE, text=True)
+    assert ran.returncode == 0, "run 'make format':\n" + ran.stderr[:2000]
 
 
 def test_base_names_are_unique_except_for_kernel_twins():

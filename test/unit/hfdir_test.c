@@ -224,7 +224,7 @@ static void rope_is_read_in_old_and_new_spellings(void **state)
     assert_float_equal(c.hp.rope.attn_factor, 0.1 * log(4) + 1, 1e-12);
     assert_true(c.hp.rope.beta_fast == 32 && c.hp.rope.beta_slow == 1);
     assert_ok(parse("{" LLAMA ",\"rope_scaling\":{\"type\":\"yarn\",\"factor\":40,\"mscale\":1.0,"
-                              "\"mscale_all_dim\":1.0}}",
+                    "\"mscale_all_dim\":1.0}}",
                     &c));
     assert_true(c.hp.rope.attn_factor == 1);
     assert_ok(parse("{" LLAMA

@@ -117,14 +117,27 @@ static void check(const char *name, const char *suffix)
 
 JSON_CASE(gpt2)
 JSON_CASE(llama3)
-JSON_CASE(qwen2) JSON_CASE(o200k) JSON_CASE(deepseek_v3) JSON_CASE(deepseek_coder)
-    JSON_CASE(behaviours) JSON_CASE(removed) JSON_CASE(llama2) JSON_CASE(mistral) JSON_CASE(words)
-        JSON_CASE(fused) JSON_CASE(lower) JSON_CASE(unigram) JSON_CASE(unigram_bytes)
-            MODEL_CASE(spm_unigram) MODEL_CASE(spm_bpe) MODEL_CASE(spm_unused) MODEL_CASE(spm_raw)
+JSON_CASE(qwen2)
+JSON_CASE(o200k)
+JSON_CASE(deepseek_v3)
+JSON_CASE(deepseek_coder)
+JSON_CASE(behaviours)
+JSON_CASE(removed)
+JSON_CASE(llama2)
+JSON_CASE(mistral)
+JSON_CASE(words)
+JSON_CASE(fused)
+JSON_CASE(lower)
+JSON_CASE(unigram)
+JSON_CASE(unigram_bytes)
+MODEL_CASE(spm_unigram)
+MODEL_CASE(spm_bpe)
+MODEL_CASE(spm_unused)
+MODEL_CASE(spm_raw)
 
 #define ROW(name) cmocka_unit_test(name##_equals_the_reference)
 
-                int main(void)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(gpt2),           ROW(llama3),     ROW(qwen2),      ROW(o200k),   ROW(deepseek_v3),

@@ -19,8 +19,17 @@
 #define BT_GGUF_TYPE_LIST(X)                                                                       \
     X(U8, u8, 1)                                                                                   \
     X(I8, i8, 1)                                                                                   \
-    X(U16, u16, 2) X(I16, i16, 2) X(U32, u32, 4) X(I32, i32, 4) X(F32, f32, 4) X(BOOL, bool, 1)    \
-        X(TEXT, text, 0) X(ARRAY, array, 0) X(U64, u64, 8) X(I64, i64, 8) X(F64, f64, 8)
+    X(U16, u16, 2)                                                                                 \
+    X(I16, i16, 2)                                                                                 \
+    X(U32, u32, 4)                                                                                 \
+    X(I32, i32, 4)                                                                                 \
+    X(F32, f32, 4)                                                                                 \
+    X(BOOL, bool, 1)                                                                               \
+    X(TEXT, text, 0)                                                                               \
+    X(ARRAY, array, 0)                                                                             \
+    X(U64, u64, 8)                                                                                 \
+    X(I64, i64, 8)                                                                                 \
+    X(F64, f64, 8)
 
 typedef enum bt_gguf_type {
 #define BT_GGUF_ENUM(upper, lower, bytes) BT_GGUF_##upper,

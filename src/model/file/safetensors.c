@@ -12,13 +12,20 @@ enum { NAME_BYTES_MAX = 512 };
 #define TYPE_LIST(X)                                                                               \
     X("F32", BT_F32, 4, "f32")                                                                     \
     X("F16", BT_F16, 2, "f16")                                                                     \
-    X("BF16", BT_BF16, 2, "bf16") X("F64", BT_F64, 8, "f64") X("I64", BT_I64, 8, "i64")            \
-        X("I32", BT_I32, 4, "i32") X("I16", BT_I16, 2, "i16") X("I8", BT_I8, 1, "i8")              \
-            X("U8", BT_U8, 1, "u8") X("BOOL", BT_DTYPE_COUNT, 1, "bool")                           \
-                X("U16", BT_DTYPE_COUNT, 2, "u16") X("U32", BT_DTYPE_COUNT, 4, "u32")              \
-                    X("U64", BT_DTYPE_COUNT, 8, "u64") X("F8_E4M3", BT_DTYPE_COUNT, 1, "f8_e4m3")  \
-                        X("F8_E5M2", BT_DTYPE_COUNT, 1, "f8_e5m2")                                 \
-                            X("F8_E8M0", BT_DTYPE_COUNT, 1, "f8_e8m0")
+    X("BF16", BT_BF16, 2, "bf16")                                                                  \
+    X("F64", BT_F64, 8, "f64")                                                                     \
+    X("I64", BT_I64, 8, "i64")                                                                     \
+    X("I32", BT_I32, 4, "i32")                                                                     \
+    X("I16", BT_I16, 2, "i16")                                                                     \
+    X("I8", BT_I8, 1, "i8")                                                                        \
+    X("U8", BT_U8, 1, "u8")                                                                        \
+    X("BOOL", BT_DTYPE_COUNT, 1, "bool")                                                           \
+    X("U16", BT_DTYPE_COUNT, 2, "u16")                                                             \
+    X("U32", BT_DTYPE_COUNT, 4, "u32")                                                             \
+    X("U64", BT_DTYPE_COUNT, 8, "u64")                                                             \
+    X("F8_E4M3", BT_DTYPE_COUNT, 1, "f8_e4m3")                                                     \
+    X("F8_E5M2", BT_DTYPE_COUNT, 1, "f8_e5m2")                                                     \
+    X("F8_E8M0", BT_DTYPE_COUNT, 1, "f8_e8m0")
 
 static const struct {
     const char *text;
