@@ -52,7 +52,8 @@ static void steps_run_in_order_with_any_number_of_threads(void **state)
         memset(&c, 0, sizeof c);
         for (int i = 0; i < N_STEP; i++) chain_steps[i] = (chain_step){&c, i};
         assert_ok(bt_team_new(counts[t], &team));
-        for (int repeat = 0; repeat < 20; repeat++) bt_team_run(team, chain_at, NULL, N_STEP);
+        for (int repeat = 0; repeat < 24 / counts[t]; repeat++)
+            bt_team_run(team, chain_at, NULL, N_STEP);
         assert_int_equal(atomic_load(&c.n_wrong), 0);
         bt_team_free(team);
     }
