@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "model/file/gguf_write.h"
 #include "model/file/modelparts.h"
-#include "model/file/quantize.h"
 #include "model/file/synth.h"
 #include "oracle/tiny.h"
 #include "support/support.h"

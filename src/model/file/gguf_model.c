@@ -487,3 +487,19 @@ bt_status bt_gguf_model_open(bt_model_file *f, const char *path)
     }
     return read_facts(f, &first);
 }
+
+bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned, const char *name,
+                                   bt_model_use use, bt_model_file **ret_file)
+{
+    bt_model_file *f = NULL;
+    bt_status st = bt_parts_new(name, use, &f);
+    if (st != BT_OK || (st = bt_gguf_model_load(f, bytes, len)) || (st = bt_parts_finish(f)))
+        goto fail;
+    f->owned = owned;
+    *ret_file = f;
+    return BT_OK;
+fail:
+    bt_fail_note("opening '%s'", name);
+    bt_model_file_close(f);
+    return st;
+}

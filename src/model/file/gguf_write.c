@@ -233,3 +233,11 @@ void bt_gguf_rope_factors(const bt_rope *rope, float *ret_factor)
     bt_rope_inv_freq(rope, NULL, scaled);
     for (int32_t i = 0; i < rope->d_rot / 2; i++) ret_factor[i] = base[i] / scaled[i];
 }
+
+bt_dtype bt_stored_dtype(bt_dtype dtype, const bt_desc *desc)
+{
+    int64_t n_col = desc->dim[desc->n_dim - 1];
+    if (desc->n_dim < 2) return BT_F32;
+    if (n_col % bt_dtype_block(dtype) == 0) return dtype;
+    return n_col % bt_dtype_block(BT_Q8_0) == 0 ? BT_Q8_0 : BT_F16;
+}

@@ -46,3 +46,8 @@ uint32_t bt_gguf_file_type(bt_dtype dtype);
 
 /* What rope_freqs.weight holds [d_rot / 2]: by how much each frequency is divided. */
 void bt_gguf_rope_factors(const bt_rope *rope, float *ret_factor);
+
+/* The type a tensor of this shape is stored in when the matrices are to be `dtype`: 1-D tensors
+ * f32; matrices whose rows are no multiple of the block q8_0, and where that does not fit either,
+ * f16. */
+bt_dtype bt_stored_dtype(bt_dtype dtype, const bt_desc *desc);

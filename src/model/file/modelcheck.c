@@ -212,3 +212,26 @@ bt_status bt_parts_check(bt_model_file *f)
     BT_TRY(check_rope_factors(f));
     return check_vocabulary(f);
 }
+
+/* The tokenizer's own list of end tokens joins those the files named. */
+static void collect_eos(bt_model_file *f)
+{
+    if (!f->tokenizer) return;
+    bt_parts_eos(f, bt_tokenizer_eos(f->tokenizer));
+    bt_parts_eos(f, bt_tokenizer_eot(f->tokenizer));
+    for (int32_t i = 0; i < bt_tokenizer_n_vocab(f->tokenizer); i++)
+        if (bt_tokenizer_is_eog(f->tokenizer, i)) bt_parts_eos(f, i);
+}
+
+bt_status bt_parts_finish(bt_model_file *f)
+{
+    collect_eos(f);
+    if (f->use == BT_USE_TOKENIZER) {
+        BT_FAIL_IF(!f->tokenizer, NOTFOUND, "there is no tokenizer in it");
+        return BT_OK;
+    }
+    if (!f->has_hp) return BT_OK;
+    bt_status st = bt_parts_check(f);
+    if (st == BT_OK) return BT_OK;
+    return bt_parts_problem(f, st, false);
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* modelparts: the inside of a model file, for the readers that fill it (gguf_model, hfdir, synth).
  *
- * A reader adds mappings, views and facts in any order; bt_model_file_finish then checks all of
+ * A reader adds mappings, views and facts in any order; bt_parts_finish then checks all of
  * them against each other. What a reader finds wrong with the family, the tensors or the tokenizer
  * goes through bt_parts_problem, which knows whether this use of the file can live with it.
  */
@@ -31,6 +31,9 @@ struct bt_model_file {
     char *problem; // INSPECT: the first; in the arena
 };
 
+/* An empty model file named after `path`; bt_model_file_close frees it. */
+BT_CHECKED bt_status bt_parts_new(const char *path, bt_model_use use, bt_model_file **ret_file);
+
 /* Room for n tensors; once, before the first bt_parts_view. */
 BT_CHECKED bt_status bt_parts_room(bt_model_file *f, size_t n);
 
@@ -48,6 +51,12 @@ BT_CHECKED bt_status bt_parts_problem(bt_model_file *f, bt_status st, bool essen
 BT_CHECKED bt_status bt_gguf_model_load(bt_model_file *f, const uint8_t *bytes, size_t len);
 BT_CHECKED bt_status bt_gguf_model_open(bt_model_file *f, const char *path); // with all splits
 
+/* A model from GGUF bytes in memory: `owned` (NULL: the bytes stay the caller's) is freed with
+ * bt_free at close; on failure it stays the caller's. */
+BT_CHECKED bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned,
+                                              const char *name, bt_model_use use,
+                                              bt_model_file **ret_file);
+
 /* Fill the file from a Hugging Face directory. */
 BT_CHECKED bt_status bt_hfdir_open(bt_model_file *f, const char *path);
 
@@ -55,8 +64,6 @@ BT_CHECKED bt_status bt_hfdir_open(bt_model_file *f, const char *path);
  * (tied embeddings, biases). */
 BT_CHECKED bt_status bt_parts_check(bt_model_file *f);
 
-/* A model from GGUF bytes in memory: `owned` (NULL: the bytes stay the caller's) is freed with
- * bt_free at close; on failure it stays the caller's. */
-BT_CHECKED bt_status bt_model_file_from_bytes(const uint8_t *bytes, size_t len, void *owned,
-                                              const char *name, bt_model_use use,
-                                              bt_model_file **ret_file);
+/* The last step of opening: gather the tokenizer's end tokens, and hold what was read against what
+ * this use of the file needs. */
+BT_CHECKED bt_status bt_parts_finish(bt_model_file *f);

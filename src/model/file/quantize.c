@@ -5,7 +5,6 @@
  * GGUF's llama keeps q and k in interleaved order, Hugging Face's in halves, so on that way the
  * rows of each head are dealt out again:   halves 0 1 2 | 3 4 5   ->   interleaved 0 3 1 4 2 5
  */
-#include "model/file/quantize.h"
 #include "base/bits.h"
 #include "base/cpuid.h"
 #include "base/file.h"
@@ -18,14 +17,6 @@
 #include <string.h>
 
 enum { BATCH_ELEMENTS = 4 << 20 };
-
-bt_dtype bt_stored_dtype(bt_dtype dtype, const bt_desc *desc)
-{
-    int64_t n_col = desc->dim[desc->n_dim - 1];
-    if (desc->n_dim < 2) return BT_F32;
-    if (n_col % bt_dtype_block(dtype) == 0) return dtype;
-    return n_col % bt_dtype_block(BT_Q8_0) == 0 ? BT_Q8_0 : BT_F16;
-}
 
 /* A tensor on its way. */
 typedef struct job {

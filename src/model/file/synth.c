@@ -14,7 +14,6 @@
 #include "base/utf8.h"
 #include "model/file/gguf_write.h"
 #include "model/file/modelparts.h"
-#include "model/file/quantize.h"
 #include "tensor/half.h"
 #include "tensor/quant.h"
 #include <math.h>
