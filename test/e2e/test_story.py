@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bundled model: stories, chat through pipes and on a terminal, what a person may type."""
+import json
+import math
 import os
 import pty
 import time
@@ -93,3 +95,17 @@ def test_a_terminal_gets_line_editing(story):
     _, status = os.waitpid(pid, 0)
     assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, seen
     assert b"did you mean /help" in seen
+
+
+def test_logits_are_those_of_an_exact_engine_but_for_rounded_activations(story):
+    """models/story.expected.json: float64 over the dequantised weights, every fourth logit."""
+    with open(os.path.join(os.path.dirname(story), "story.expected.json"), encoding="utf-8") as file:
+        cases = json.load(file)["cases"]
+    for case in cases:
+        ids = expect_ok("tokenize", "-m", story, "--special", "--no-bos", "--json",
+                        stdin=json.dumps(case["prompt"]) + "\n").out.split()
+        assert [int(i) for i in ids] == case["ids"]
+        got = expect_ok("logits", "-m", story, "--ids", ",".join(ids), "--json").json["logits"][::4]
+        want = case["logits_every_4th"]
+        off = math.sqrt(sum((a - b) ** 2 for a, b in zip(got, want)) / sum(b * b for b in want))
+        assert len(got) == len(want) and off < 0.02
