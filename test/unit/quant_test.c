@@ -3,6 +3,7 @@
  */
 #include "support/support.h"
 #include "base/bits.h"
+#include "model/file/modelfile.h"
 #include "tensor/half.h"
 #include "tensor/quant.h"
 #include <math.h>
@@ -63,6 +64,47 @@ static double rms_error(bt_dtype dtype, const float *x, int64_t n)
     free(packed);
     free(back);
     return sqrt(sum / (double)n);
+}
+
+/* The same over all matrices of a model, each as one long row. */
+static double rms_error_of_model(bt_dtype dtype, const bt_model_file *file)
+{
+    double sum = 0;
+    int64_t n_all = 0;
+    for (int64_t i = 0; i < bt_model_file_n_tensor(file); i++) {
+        const bt_tensor_view *view = bt_model_file_tensor(file, i);
+        int64_t n = bt_desc_count(&view->desc);
+        if (view->desc.n_dim != 2 || n % 32) continue;
+        float *x = malloc((size_t)n * sizeof *x);
+        memcpy(x, view->data, (size_t)n * sizeof *x);
+        double e = rms_error(dtype, x, n);
+        sum += e * e * (double)n;
+        n_all += n;
+        free(x);
+    }
+    return sqrt(sum / (double)n_all);
+}
+
+static void quantisation_of_real_weights_is_no_worse_than_the_package(void **state)
+{
+    (void)state;
+    need_data(path, "models/babyllama-tok105/babyllama-tok105.gguf");
+    bt_model_file *file;
+    size_t text_size;
+    assert_ok(bt_model_file_open(path, BT_USE_INSPECT, &file));
+    char *text = read_golden("real_error.txt", &text_size), *line = strtok(text, "\n");
+    for (; line; line = strtok(NULL, "\n")) {
+        char name[16];
+        double limit;
+        bt_dtype dtype = BT_F32;
+        assert_int_equal(sscanf(line, "%15s %lf", name, &limit), 2);
+        assert_ok(bt_dtype_parse(name, &dtype));
+        double got = rms_error_of_model(dtype, file);
+        print_message("%s: rms error %.9f, the package's %.9f\n", name, got, limit);
+        assert_true(got <= limit * (1 + 1e-6));
+    }
+    free(text);
+    bt_model_file_close(file);
 }
 
 static void quantisation_is_no_worse_than_the_package(void **state)
@@ -153,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_type_dequantises_to_the_same_bits_as_the_package),
         cmocka_unit_test(quantisation_is_no_worse_than_the_package),
+        cmocka_unit_test(quantisation_of_real_weights_is_no_worse_than_the_package),
         cmocka_unit_test(k_types_beat_the_simple_types_of_their_size),
         cmocka_unit_test(values_with_no_code_become_zero_and_poison_nothing),
         cmocka_unit_test(what_a_type_can_hold_survives_a_round_trip),
