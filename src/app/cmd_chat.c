@@ -267,15 +267,10 @@ static bt_status converse(chat *c)
 
 static bt_status open_and_converse(chat_options *o)
 {
-    bt_bar bar = {0};
     chat c = {.params = o->sampling.params};
     c.params.stop = o->sampling.stop.item;
     c.params.n_stop = o->sampling.stop.n;
-    o->engine.progress = bt_bar_draw;
-    o->engine.progress_ctx = &bar;
-    o->engine.n_seq_max = 1;
-    bt_status st = bt_engine_open(&o->engine, &c.engine);
-    bt_bar_clear(&bar);
+    bt_status st = bt_generate_open(&o->engine, &c.engine);
     if (st == BT_OK && !bt_model_file_chat_template(bt_engine_model(c.engine)))
         st = bt_fail(BT_UNSUPPORTED,
                      "'%s' has no chat template; 'baton run' continues texts with it",

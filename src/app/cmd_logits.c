@@ -107,13 +107,8 @@ static bt_status print_logits(const logits_options *o, bt_engine *engine)
 
 static bt_status open_and_print(logits_options *o)
 {
-    bt_bar bar = {0};
     bt_engine *engine = NULL;
-    o->engine.progress = bt_bar_draw;
-    o->engine.progress_ctx = &bar;
-    o->engine.n_seq_max = 1;
-    bt_status st = bt_engine_open(&o->engine, &engine);
-    bt_bar_clear(&bar);
+    bt_status st = bt_generate_open(&o->engine, &engine);
     if (st == BT_OK) st = print_logits(o, engine);
     bt_engine_close(engine);
     return st;

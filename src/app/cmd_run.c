@@ -122,15 +122,10 @@ static bt_status answer(run_options *o, bt_engine *engine, const bt_buf *text,
 
 static int run_prompt(run_options *o, const bt_buf *text)
 {
-    bt_bar bar = {0};
     bt_engine *engine = NULL;
     bool interrupted = false;
     double memory_bytes_s = o->quiet ? 0 : bt_figures_memory(o->engine.n_thread);
-    o->engine.progress = bt_bar_draw;
-    o->engine.progress_ctx = &bar;
-    o->engine.n_seq_max = 1;
-    bt_status st = bt_engine_open(&o->engine, &engine);
-    bt_bar_clear(&bar);
+    bt_status st = bt_generate_open(&o->engine, &engine);
     if (st == BT_OK) st = answer(o, engine, text, memory_bytes_s, &interrupted);
     int status = st != BT_OK ? bt_console_fail() : interrupted ? BT_EXIT_INTERRUPTED : BT_EXIT_OK;
     bt_engine_close(engine);

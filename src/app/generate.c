@@ -13,6 +13,17 @@ void bt_generation_done(bt_generation *generation)
     *generation = (bt_generation){0};
 }
 
+bt_status bt_generate_open(bt_engine_config *config, bt_engine **ret_engine)
+{
+    bt_bar bar = {0};
+    config->progress = bt_bar_draw;
+    config->progress_ctx = &bar;
+    config->n_seq_max = 1;
+    bt_status st = bt_engine_open(config, ret_engine);
+    bt_bar_clear(&bar);
+    return st;
+}
+
 // ---- the loop ----
 
 static bt_status take_event(bt_generation *g, const bt_event *event, bt_text_fn on_text, void *ctx)

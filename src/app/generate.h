@@ -19,6 +19,9 @@ typedef struct bt_generation {
 
 void bt_generation_done(bt_generation *generation);
 
+/* Open an engine for one request at a time; a bar shows the loading on a terminal. */
+BT_CHECKED bt_status bt_generate_open(bt_engine_config *config, bt_engine **ret_engine);
+
 /* Run a request alone on an engine. Ctrl-C cancels it, which is no failure.
  * `on_text` may be NULL. */
 BT_CHECKED bt_status bt_generate(bt_engine *engine, const bt_request_params *params,

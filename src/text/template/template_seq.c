@@ -261,6 +261,7 @@ static bt_status f_groupby(trun *r, const tcall *c, tval *ret)
     bool sensitive, equal;
     tval list, out, key, group_key = {0}, group, item;
     size_t begin = 0, k = 0;
+    BT_FAIL_IF(c->arg[1], UNSUPPORTED, "groupby: the argument 'default' is not supported");
     BT_TRY(bt_tcall_flag(r, c, 2, false, &sensitive));
     BT_TRY(bt_tval_list(r, c->self, &list));
     BT_TRY(sorted(r, &list, &(sort_how){.path = c->arg[0], .case_sensitive = sensitive}, &list));
