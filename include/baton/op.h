@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-enum { BT_OP_IN_MAX = 8, BT_OP_LAUNCH_MAX = 4, BT_OP_TILE_MAX = 4, BT_OP_PARAM_BYTES = 64 };
+enum { BT_OP_IN_MAX = 8, BT_OP_LAUNCH_MAX = 5, BT_OP_TILE_MAX = 4, BT_OP_PARAM_BYTES = 64 };
 
 /* What a parameter field means to a plan's key. Cache keys, comparison and dumps come from the
  * table. */

@@ -62,20 +62,32 @@ typedef struct bt_act_quant_args {
     int64_t x_stride;
 } bt_act_quant_args;
 
+/* ---- activations rounded to bf16, for products with bf16 weights -------------------------------
+ * act_bf16: item = one row. To nearest even; NaN stays NaN. In integers: every version gives the
+ * same bits. */
+typedef struct bt_act_bf16_args {
+    const float *x;        // [n_row, n_col], row stride x_stride
+    uint16_t *out;         // [n_row, 2 * n_pair]; the odd column's pad is 0
+    int64_t n_col, n_pair; // n_pair = ceil(n_col / 2)
+    int64_t x_stride;
+} bt_act_bf16_args;
+
 /* ---- gemm_<weight type>: out[m][n] = residual[m][n] + bias[n] + sum_k a[m][k] * w[n][k] --------
  * item = one panel (16 outputs) for all rows m. The sum over k runs in ascending order in one f32
- * accumulator an output (float weights: fma; quantised: exact integer sums inside a block of 32, or
+ * accumulator an output (f32 and f16 weights: fma; bf16: fma, or pair by pair with vdpbf16ps, which
+ * takes a subnormal for 0; quantised: exact integer sums inside a block of 32, or
  * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset
  * of unsigned storage is taken out in integers; types with minimums follow with acc = fma(m, act
  * scale * act sum, acc)). bias and residual are added once, at the end: (acc + bias) + residual.
  * Ranges of a multiple of 12 panels run fastest. */
 typedef struct bt_gemm_args {
-    const float *a;        // [n_m, n_col], row stride a_stride; float weight types
-    bt_act act;            // quantised weight types (a is then NULL)
-    const void *panels;    // packed weights
-    const float *bias;     // [n_row] or NULL
-    const float *residual; // [n_m, n_row], row stride out_stride, or NULL; may be `out`
-    float *out;            // [n_m, n_row], row stride out_stride
+    const float *a;         // [n_m, n_col], row stride a_stride; f32 and f16 weights
+    const uint16_t *a_bf16; // [n_m, 2 * ceil(n_col / 2)]; bf16 weights
+    bt_act act;             // quantised weights
+    const void *panels;     // packed weights
+    const float *bias;      // [n_row] or NULL
+    const float *residual;  // [n_m, n_row], row stride out_stride, or NULL; may be `out`
+    float *out;             // [n_m, n_row], row stride out_stride
     int64_t n_m, n_row, n_col;
     int64_t a_stride, out_stride;
 } bt_gemm_args;
@@ -189,6 +201,7 @@ typedef struct bt_attn_args {
 #define BT_KERNEL_LIST(X)                                                                          \
     X(pack, bt_pack_args)                                                                          \
     X(act_quant, bt_act_quant_args)                                                                \
+    X(act_bf16, bt_act_bf16_args)                                                                  \
     X(gemm_f32, bt_gemm_args)                                                                      \
     X(gemm_f16, bt_gemm_args)                                                                      \
     X(gemm_bf16, bt_gemm_args)                                                                     \

@@ -35,6 +35,8 @@ static void climb_gemm(bt_kernel_table *table, unsigned flags)
         TAKE(gemm_f16, avx512);
         TAKE(gemm_bf16, avx512);
     }
+    // On the CPUs with AMX vdpbf16ps does no more a cycle than fma, and measures 18 % slower.
+    if ((flags & BT_CPU_BF16) && !(flags & BT_CPU_AMX)) TAKE(gemm_bf16, avx512bf16);
     if (flags & BT_CPU_VNNI) {
         TAKE(gemm_q8_0, avx512vnni);
         TAKE(gemm_q4_0, avx512vnni);
@@ -51,6 +53,7 @@ static void climb_rows(bt_kernel_table *table, unsigned flags)
 {
     if (flags & BT_CPU_AVX2) {
         TAKE(act_quant, avx2);
+        TAKE(act_bf16, avx2);
         TAKE(rmsnorm, avx2);
         TAKE(swiglu, avx2);
         TAKE(rope_kv, avx2);
@@ -58,6 +61,7 @@ static void climb_rows(bt_kernel_table *table, unsigned flags)
     }
     if (flags & BT_CPU_AVX512) {
         TAKE(act_quant, avx512);
+        TAKE(act_bf16, avx512);
         TAKE(rmsnorm, avx512);
         TAKE(swiglu, avx512);
         TAKE(rope_kv, avx512);
@@ -90,7 +94,11 @@ bt_slot bt_gemm_slot(bt_dtype weight)
     return (bt_slot)(BT_SLOT_gemm_f32 + (int)weight);
 }
 
-bool bt_gemm_takes_act(bt_dtype weight) { return weight >= BT_Q8_0 && weight <= BT_Q6_K; }
+bt_act_kind bt_gemm_act(bt_dtype weight)
+{
+    assert(weight >= BT_F32 && weight <= BT_Q6_K);
+    return weight == BT_BF16 ? BT_ACT_BF16 : weight >= BT_Q8_0 ? BT_ACT_Q8 : BT_ACT_F32;
+}
 
 /* bt_gemm_slot counts on both lists having the weight types in one order. */
 #define SAME_ORDER(lower, upper)                                                                   \

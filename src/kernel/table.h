@@ -20,5 +20,10 @@ const char *bt_slot_name(bt_slot slot);
 /* The matrix product's slot for a weight type; the type must be one bt_dtype_is_weight accepts. */
 bt_slot bt_gemm_slot(bt_dtype weight);
 
-/* True when the product wants quantised activations (bt_gemm_args.act) rather than f32. */
-bool bt_gemm_takes_act(bt_dtype weight);
+/* Which activations the product with a weight type takes. */
+typedef enum bt_act_kind {
+    BT_ACT_F32,  // bt_gemm_args.a
+    BT_ACT_BF16, // bt_gemm_args.a_bf16, made by act_bf16
+    BT_ACT_Q8    // bt_gemm_args.act, made by act_quant
+} bt_act_kind;
+bt_act_kind bt_gemm_act(bt_dtype weight);

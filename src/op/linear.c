@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /* linear: the matrix product with bias and residual as its epilogue. Up to three weights may stand
- * side by side (q, k and v whose types differ): each fills its columns of the output. With
- * quantised weights the activations are quantised first, once, as a launch of their own into the
- * node's scratch:
+ * side by side (q, k and v whose types differ): each fills its columns of the output. Quantised
+ * weights take activations quantised to 8 bits, bf16 weights take them rounded to bf16: each form
+ * that is needed is made first, once, as a launch of its own into the node's scratch:
  *
- *   x [T, k] -> act_quant -> {q, scale, sum} in work --> gemm weight 0 -> out [T, 0 .. n0)
- *                                                    \-> gemm weight 1 -> out [T, n0 .. n0 + n1)
+ *   x [T, k] -+-> act_quant -> {q, scale, sum} in work -+-> gemm weight 0 -> out [T, 0 .. n0)
+ *             |                                         +-> gemm weight 1 -> out [T, n0 .. n0 + n1)
+ *             +-> act_bf16 -> pairs in work --------------> gemm weight 2 -> out [T, n0 + n1 ..)
  */
 #include "op/op.h"
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, IN_RESIDUAL, IN_WEIGHT_1, IN_WEIGHT_2, N_IN };
 enum { N_WEIGHT = 3 };
 static const int weight_at[N_WEIGHT] = {IN_WEIGHT, IN_WEIGHT_1, IN_WEIGHT_2};
-enum { TILE_SCALE_AT, TILE_SUM_AT }; // byte offsets in the scratch
+enum { TILE_SCALE_AT, TILE_SUM_AT, TILE_BF16_AT }; // byte offsets in the scratch
 
 /* A chunk should cost a worker 10 to 20 us: long against handing it out, short against the step. */
 enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 12 };
@@ -57,11 +58,18 @@ static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
     return bt_round_up(bt_max_i64(n, 1), PANEL_GROUP);
 }
 
-static bool any_takes_act(const bt_desc *in)
+static bool any_takes(const bt_desc *in, bt_act_kind kind)
 {
     for (int w = 0; w < N_WEIGHT; w++)
-        if (in[weight_at[w]].n_dim && bt_gemm_takes_act(in[weight_at[w]].dtype)) return true;
+        if (in[weight_at[w]].n_dim && bt_gemm_act(in[weight_at[w]].dtype) == kind) return true;
     return false;
+}
+
+/* A launch that rewrites the activations row by row. */
+static void add_act(const bt_op_env *env, bt_slot slot, int64_t n_col, bt_op_setup *s)
+{
+    s->fn[s->n_launch] = env->kernels->fn[slot];
+    s->grain[s->n_launch++] = bt_max_i64(1, 16384 / n_col);
 }
 
 static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in,
@@ -70,12 +78,16 @@ static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *i
     (void)param;
     int64_t n_tok = out->dim[0], n_col = in[IN_X].dim[1], n_block = bt_div_up(n_col, BT_ACT_BLOCK);
     bt_op_setup s = {0};
-    if (any_takes_act(in)) {
-        s.fn[s.n_launch] = env->kernels->fn[BT_SLOT_act_quant];
-        s.grain[s.n_launch++] = bt_max_i64(1, 16384 / n_col);
+    if (any_takes(in, BT_ACT_Q8)) {
+        add_act(env, BT_SLOT_act_quant, n_col, &s);
         s.tile[TILE_SCALE_AT] = bt_round_up(n_tok * n_block * BT_ACT_BLOCK, 64);
         s.tile[TILE_SUM_AT] = s.tile[TILE_SCALE_AT] + bt_round_up(n_tok * n_block * 4, 64);
         s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 4, 64);
+    }
+    if (any_takes(in, BT_ACT_BF16)) {
+        add_act(env, BT_SLOT_act_bf16, n_col, &s);
+        s.tile[TILE_BF16_AT] = s.work_bytes;
+        s.work_bytes += bt_round_up(n_tok * bt_round_up(n_col, 2) * 2, 64);
     }
     for (int w = 0; w < N_WEIGHT; w++) {
         const bt_desc *weight = &in[weight_at[w]];
@@ -95,7 +107,23 @@ static bt_act act_in_work(const bt_op_bind *node)
                     .sum = (int16_t *)(work + node->setup->tile[TILE_SUM_AT])};
 }
 
-static void bind_act(const bt_op_bind *node, bt_launch *ret_launch)
+static uint16_t *bf16_in_work(const bt_op_bind *node)
+{
+    return (uint16_t *)((char *)node->work + node->setup->tile[TILE_BF16_AT]);
+}
+
+static void bind_act_bf16(const bt_op_bind *node, int i, bt_launch *ret_launch)
+{
+    int64_t n_col = node->in[IN_X].dim[1];
+    bt_op_launch_begin(node, &bt_op_linear, i, node->out->dim[0], ret_launch);
+    *bt_op_args(ret_launch, bt_act_bf16_args) = (bt_act_bf16_args){.x = node->in_ptr[IN_X],
+                                                                   .out = bf16_in_work(node),
+                                                                   .n_col = n_col,
+                                                                   .n_pair = bt_div_up(n_col, 2),
+                                                                   .x_stride = n_col};
+}
+
+static void bind_act_quant(const bt_op_bind *node, bt_launch *ret_launch)
 {
     int64_t n_col = node->in[IN_X].dim[1];
     bt_op_launch_begin(node, &bt_op_linear, 0, node->out->dim[0], ret_launch);
@@ -112,12 +140,13 @@ static void bind_gemm(const bt_op_bind *node, int at, int i, int64_t column, bt_
 {
     const bt_desc *w = &node->in[at];
     const float *bias = node->in_ptr[IN_BIAS], *residual = node->in_ptr[IN_RESIDUAL];
-    bool takes_act = bt_gemm_takes_act(w->dtype);
+    bt_act_kind act = bt_gemm_act(w->dtype);
     int64_t n_tok = node->out->dim[0], n_panel = n_tok ? bt_div_up(w->dim[0], BT_PANEL_ROWS) : 0;
     bt_op_launch_begin(node, &bt_op_linear, i, n_panel, ret_launch);
     *bt_op_args(ret_launch, bt_gemm_args) =
-        (bt_gemm_args){.a = takes_act ? NULL : node->in_ptr[IN_X],
-                       .act = takes_act ? act_in_work(node) : (bt_act){0},
+        (bt_gemm_args){.a = act == BT_ACT_F32 ? node->in_ptr[IN_X] : NULL,
+                       .a_bf16 = act == BT_ACT_BF16 ? bf16_in_work(node) : NULL,
+                       .act = act == BT_ACT_Q8 ? act_in_work(node) : (bt_act){0},
                        .panels = node->in_ptr[at],
                        .bias = bias ? bias + column : NULL,
                        .residual = residual ? residual + column : NULL,
@@ -133,7 +162,11 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     int n = 0;
     int64_t column = 0;
-    if (any_takes_act(node->in)) bind_act(node, &ret_launch[n++]);
+    if (any_takes(node->in, BT_ACT_Q8)) bind_act_quant(node, &ret_launch[n++]);
+    if (any_takes(node->in, BT_ACT_BF16)) {
+        bind_act_bf16(node, n, &ret_launch[n]);
+        n++;
+    }
     for (int w = 0; w < N_WEIGHT; w++) {
         const bt_desc *weight = &node->in[weight_at[w]];
         if (!weight->n_dim) continue;

@@ -9,9 +9,10 @@ from conftest import GOLDEN, expect_ok, need_data
 MODELS = [("babyllama-tok105", "babyllama-tok105.gguf"), ("llama2xs-tok512", "llama2xs-tok512.gguf"),
           ("llama2xs-tok512", "hf"), ("llama2xs-tok512", "hf-bf16")]
 
-# BF16 keeps 8 bits of each weight, and the expectations were made from the F32 ones: the logits differ
-# by what rounding the weights does, and near ties may fall the other way. Ids of the prompt do not.
-BF16_LOGIT_TOLERANCE = 0.25
+# BF16 keeps 8 bits of each weight and of each activation it meets, and the expectations were made from the
+# F32 weights: the logits differ by what these roundings do (0.29 at worst here), and near ties may fall the
+# other way. Ids of the prompt do not.
+BF16_LOGIT_TOLERANCE = 0.4
 BF16_NLL_TOLERANCE = 0.02
 
 

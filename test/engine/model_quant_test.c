@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Every weight type, through the engine: the law is the oracle on the dequantised weights.
  *
- * Float weights: only the order of sums differs. Quantised weights: the kernels also round
- * activations to 8 bits a block of 32. An oracle that does so too agrees to the last bits of f32,
+ * F32 and f16 weights: only the order of sums differs. Bf16 weights: the kernels also round
+ * activations to bf16; quantised ones: to 8 bits a block of 32. An oracle that does so too agrees to the last bits of f32,
  * except where a value next to a half falls to its other side: that one step of 1/127 makes others
  * fall, and the text from there on is off by as much as rounding costs at all. So there are many
  * short texts: the median one must agree as closely as floats do, and none may be off by more than
@@ -85,13 +85,13 @@ static void check_level(const fixture *f, const char *path, const char *level, b
     bt_engine_close(e);
     qsort(same, N_TEXT, sizeof *same, ascending);
     qsort(without, N_TEXT, sizeof *without, ascending);
+    bool rounds = dtype == BT_BF16 || bt_dtype_is_quantised(dtype);
     double middle = same[N_TEXT / 2], most = without[N_TEXT - 1];
     if (getenv("BATON_TEST_SHOW"))
         print_message(
             "%-5s %-10s rounded alike: median %.2g, worst %.2g; not rounded: worst %.2g\n",
             bt_dtype_name(dtype), level, middle, same[N_TEXT - 1], most);
-    if (!(middle <= MEDIAN_BOUND &&
-          most <= (bt_dtype_is_quantised(dtype) ? ROUNDING_BOUND : FLOAT_BOUND)))
+    if (!(middle <= MEDIAN_BOUND && most <= (rounds ? ROUNDING_BOUND : FLOAT_BOUND)))
         fail_msg("%s on %s: relative RMS %.3g in the median, %.3g at worst without rounding",
                  bt_dtype_name(dtype), level, middle, most);
 }

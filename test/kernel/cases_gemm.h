@@ -13,7 +13,7 @@ typedef enum gemm_fill {
 typedef struct gemm_data {
     bt_dtype dtype;
     int64_t n_m, n_row, n_col, n_block, a_stride, out_stride, n_panel;
-    guarded rows, panels, a, q, scale, sum, bias, residual, out;
+    guarded rows, panels, a, q, scale, sum, pairs, bias, residual, out;
     double *weights; // [n_row, n_col], from bt_dequant_row
     double *size;    // [n_m, n_row]: sum of |a * w|
 } gemm_data;
@@ -84,6 +84,9 @@ static void fill_activations(test_rng *rng, gemm_data *g, gemm_fill fill)
     bt_kernel_table ref;
     bt_kernel_table_init(&ref, BT_CPU_LEVEL_REF);
     ref.fn[BT_SLOT_act_quant](&qa, 0, g->n_m);
+    bt_act_bf16_args ba = {a, (uint16_t *)g->pairs.data, g->n_col, bt_div_up(g->n_col, 2),
+                           g->a_stride};
+    ref.fn[BT_SLOT_act_bf16](&ba, 0, g->n_m);
 }
 
 static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_row, int64_t n_col,
@@ -101,6 +104,7 @@ static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_
     g.q = guarded_new((size_t)(n_m * g.n_block) * 32);
     g.scale = guarded_new((size_t)(n_m * g.n_block) * 4);
     g.sum = guarded_new((size_t)(n_m * g.n_block) * 4);
+    g.pairs = guarded_new((size_t)(n_m * bt_round_up(n_col, 2)) * 2);
     g.bias = guarded_new((size_t)n_row * 4);
     g.residual = guarded_new((size_t)((n_m - 1) * g.out_stride + n_row) * 4);
     g.out = guarded_new(g.residual.size);
@@ -119,8 +123,8 @@ static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_
 
 static void gemm_free(gemm_data *g)
 {
-    guarded *all[] = {&g->rows, &g->panels, &g->a,        &g->q,  &g->scale,
-                      &g->sum,  &g->bias,   &g->residual, &g->out};
+    guarded *all[] = {&g->rows, &g->panels, &g->a,    &g->q,        &g->scale,
+                      &g->sum,  &g->pairs,  &g->bias, &g->residual, &g->out};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) guarded_free(all[i]);
     free(g->weights);
     free(g->size);
@@ -129,7 +133,8 @@ static void gemm_free(gemm_data *g)
 static bt_gemm_args gemm_args(const gemm_data *g, int extras)
 {
     return (bt_gemm_args){
-        .a = bt_gemm_takes_act(g->dtype) ? NULL : (float *)g->a.data,
+        .a = bt_gemm_act(g->dtype) == BT_ACT_F32 ? (float *)g->a.data : NULL,
+        .a_bf16 = bt_gemm_act(g->dtype) == BT_ACT_BF16 ? (uint16_t *)g->pairs.data : NULL,
         .act = {(int8_t *)g->q.data, (float *)g->scale.data, (int16_t *)g->sum.data},
         .panels = g->panels.data,
         .bias = extras & 1 ? (float *)g->bias.data : NULL,
@@ -152,7 +157,11 @@ static double plain_output(gemm_data *g, int extras, int64_t m, int64_t n, doubl
     double sum = 0, size = 0, bound = 0, exact = 0;
     for (int64_t k = 0; k < g->n_col; k++) {
         double w = g->weights[n * g->n_col + k], x = a[k];
-        if (bt_gemm_takes_act(g->dtype)) {
+        if (bt_gemm_act(g->dtype) == BT_ACT_BF16) {
+            x = bt_bf16_to_f32(((uint16_t *)g->pairs.data)[m * bt_round_up(g->n_col, 2) + k]);
+            bound += fabs(w * a[k]) * 0x1p-8;
+        }
+        if (bt_gemm_act(g->dtype) == BT_ACT_Q8) {
             double s = scale[m * g->n_block + k / 32];
             x = q[m * g->n_block * 32 + k] * s;
             bound += fabs(w) * s * 0.5000001;
@@ -171,7 +180,7 @@ static double plain_output(gemm_data *g, int extras, int64_t m, int64_t n, doubl
 /* The bound of a float version: roundings add up like a random walk, with room. */
 static double gemm_limit(const gemm_data *g, int64_t m, int64_t n)
 {
-    double steps = bt_gemm_takes_act(g->dtype) ? 6.0 * (double)g->n_block : (double)g->n_col;
+    double steps = bt_gemm_act(g->dtype) == BT_ACT_Q8 ? 6.0 * (double)g->n_block : (double)g->n_col;
     return (2 * sqrt(steps) + 6) * 0x1p-24 * g->size[m * g->n_row + n] + 1e-37;
 }
 
@@ -192,6 +201,7 @@ static void run_row_alone(bt_range_fn fn, const bt_gemm_args *all, const gemm_da
     bt_gemm_args one = *all;
     one.n_m = 1;
     if (one.a) one.a += m * g->a_stride;
+    if (one.a_bf16) one.a_bf16 += m * bt_round_up(g->n_col, 2);
     one.act.q += m * g->n_block * 32;
     one.act.scale += m * g->n_block;
     one.act.sum += m * g->n_block * 2;
@@ -261,9 +271,9 @@ static void case_gemm(bt_slot slot)
     static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056},
                          k_ks[] = {256, 768, 512, 2304};
     for (int i = 0; i < 30; i++) {
-        int64_t k = !bt_gemm_takes_act(dtype) ? pick(float_ks, 10, i)
-                    : dtype < BT_Q4_K         ? pick(small_ks, 7, i)
-                                              : pick(k_ks, 4, i);
+        int64_t k = bt_gemm_act(dtype) != BT_ACT_Q8 ? pick(float_ks, 10, i)
+                    : dtype < BT_Q4_K               ? pick(small_ks, 7, i)
+                                                    : pick(k_ks, 4, i);
         int64_t m = pick(ms, 11, i), n = pick(ns, 9, i);
         gemm_fill fill = i % 5 == 3 ? FILL_EXTREME : i % 5 == 4 ? FILL_POISON : FILL_NORMAL;
         int extras = i % 4;
@@ -316,7 +326,7 @@ static void case_pack(bt_slot slot)
         double ratio =
             (double)bt_panel_bytes(dtype, 4096) / (double)(16 * bt_row_bytes(dtype, 4096));
         if (!(ratio <= 1.04)) check_fail("panels are %.3f times the file's size", ratio);
-        for (int64_t i = 0; bt_gemm_takes_act(dtype) && i < n_row * n_col; i++) {
+        for (int64_t i = 0; bt_gemm_act(dtype) == BT_ACT_Q8 && i < n_row * n_col; i++) {
             bt_panel_block b;
             int64_t row = i / n_col, col = i % n_col, c = col % 32;
             if (c == 0)
@@ -346,8 +356,10 @@ static void bench_gemm(bt_slot slot)
     int8_t *q = aligned_alloc(64, 512 * 2048);
     float *scale = calloc((size_t)(512 * n_block), 4);
     int16_t *sum = calloc((size_t)(512 * n_block), 4);
+    uint16_t *pairs = aligned_alloc(64, 512 * 2048 * 2);
     test_rng rng = {1};
     fill_normal(&rng, a, 512 * 2048, 1);
+    for (int64_t i = 0; i < 512 * 2048; i++) pairs[i] = bt_f32_to_bf16(a[i]);
     for (int64_t i = 0; i < 512 * n_col; i++) q[i] = (int8_t)(i % 255 - 127);
     FOR_VERSIONS(slot, fn)
     {
@@ -358,6 +370,7 @@ static void bench_gemm(bt_slot slot)
             int64_t tall = ms[i] <= 4 ? copies : 1, rows = ms[i] > 8 ? n_row / 4 : n_row * tall;
             float *y = tall > 1 ? aligned_alloc(64, (size_t)(ms[i] * rows) * 4) : out;
             bt_gemm_args args = {.a = a,
+                                 .a_bf16 = pairs,
                                  .act = {q, scale, sum},
                                  .panels = panels,
                                  .out = y,
@@ -370,7 +383,9 @@ static void bench_gemm(bt_slot slot)
                      (long)n_col);
             bench_print(fn, &args, rows / 16, (double)bytes * (double)rows / (double)n_row,
                         2.0 * (double)(ms[i] * rows) * (double)n_col,
-                        bt_gemm_takes_act(dtype) ? 'i' : 'f');
+                        bt_gemm_act(dtype) == BT_ACT_Q8     ? 'i'
+                        : bt_gemm_act(dtype) == BT_ACT_BF16 ? 'b'
+                                                            : 'f');
             if (tall > 1) free(y);
         }
     }
@@ -380,4 +395,5 @@ static void bench_gemm(bt_slot slot)
     free(q);
     free(scale);
     free(sum);
+    free(pairs);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* cases_row: the kernels that work row by row: act_quant, embed, rmsnorm, gather, swiglu,
+/* cases_row: the kernels that work row by row: act_quant, act_bf16, embed, rmsnorm, gather, swiglu,
  * rope_angles. */
 #pragma once
 #include "kernel/cases_gemm.h"
@@ -58,6 +58,38 @@ static void case_act_quant(bt_slot slot)
                 if (s > 1e-37) check_close("value", i, (float)y, v[row * stride + i], s * 0.50001);
             }
         for (int i = 0; i < 3; i++) guarded_free(&want[i]);
+        guarded_free(&x);
+    }
+}
+
+/* act_bf16: the same bits in every version, the reference against bt_f32_to_bf16. */
+static void case_act_bf16(bt_slot slot)
+{
+    for (size_t w = 0; w < 2 * BT_COUNT_OF(row_widths); w++) {
+        int64_t n_col = row_widths[w / 2], n_row = 5, n_pair = bt_div_up(n_col, 2),
+                stride = n_col + (int64_t)w % 3;
+        test_rng rng = {now.seed = w};
+        snprintf(now.shape, sizeof now.shape, "n_col %ld", (long)n_col);
+        guarded x = guarded_new((size_t)((n_row - 1) * stride + n_col) * 4);
+        fill_normal(&rng, (float *)x.data, (int64_t)(x.size / 4), w % 2 ? 1 : 1e-39);
+        for (int i = 0; i < 6; i++)
+            ((float *)x.data)[test_range(&rng, 0, (int64_t)(x.size / 4) - 1)] = odd_value(&rng);
+        FOR_VERSIONS(slot, fn)
+        {
+            guarded out = guarded_new((size_t)(n_row * n_pair) * 4);
+            bt_act_bf16_args args = {(float *)x.data, (uint16_t *)out.data, n_col, n_pair, stride};
+            run_pieces(&rng, fn, &args, n_row);
+            check_front(&out, "out");
+            for (int64_t row = 0; row < n_row; row++)
+                for (int64_t i = 0; i < 2 * n_pair; i++) {
+                    uint16_t got = args.out[row * 2 * n_pair + i],
+                             want = i < n_col ? bt_f32_to_bf16(args.x[row * stride + i]) : 0;
+                    if (got != want)
+                        check_fail("out[%ld][%ld] is 0x%04x, wanted 0x%04x", (long)row, (long)i,
+                                   got, want);
+                }
+            guarded_free(&out);
+        }
         guarded_free(&x);
     }
 }

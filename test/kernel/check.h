@@ -112,6 +112,7 @@ typedef struct machine {
     double gb_s;    // reads from memory, one core
     double gop_s;   // 8-bit multiply-adds count as two
     double gflop_s; // f32
+    double bf16_gflop_s;
 } machine;
 
 static volatile double bench_sink;
@@ -150,6 +151,18 @@ __attribute__((target("avx512f"))) static void spin_fma512(int64_t n)
                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
 }
 
+__attribute__((target("avx512f,avx512bf16"))) static void spin_bf16(int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        __asm__ volatile("vdpbf16ps %%zmm30,%%zmm30,%%zmm0\n vdpbf16ps %%zmm30,%%zmm30,%%zmm1\n"
+                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm2\n vdpbf16ps %%zmm30,%%zmm30,%%zmm3\n"
+                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm4\n vdpbf16ps %%zmm30,%%zmm30,%%zmm5\n"
+                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm6\n vdpbf16ps %%zmm30,%%zmm30,%%zmm7\n"
+                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm8\n vdpbf16ps %%zmm30,%%zmm30,%%zmm9\n" ::
+                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
+                               "xmm8", "xmm9");
+}
+
 static double read_bandwidth(void)
 {
     enum { N = 1 << 24 };
@@ -181,6 +194,11 @@ static machine machine_now(void)
         spin_fma512(n);
         m.gflop_s = (double)n * 10 * 32 / cpu_seconds_since(start) * 1e-9;
     }
+    start = cpu_ns();
+    if (bt_cpu_flags() & BT_CPU_BF16) {
+        spin_bf16(n);
+        m.bf16_gflop_s = (double)n * 10 * 64 / cpu_seconds_since(start) * 1e-9;
+    }
     return m;
 }
 
@@ -206,7 +224,7 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
         int times = 0;
         for (; times < 1 || cpu_seconds_since(start) < 0.004; times++) fn(args, 0, n_item);
         seconds[i] = cpu_seconds_since(start) / times;
-        double peak = kind == 'i' ? m.gop_s : m.gflop_s;
+        double peak = kind == 'i' ? m.gop_s : kind == 'b' ? m.bf16_gflop_s : m.gflop_s;
         gb[i] = bytes / seconds[i] * 1e-9;
         gop[i] = ops / seconds[i] * 1e-9;
         share_gb[i] = gb[i] / m.gb_s;

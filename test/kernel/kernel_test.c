@@ -17,6 +17,7 @@ typedef struct kernel_case {
 static const kernel_case cases[] = {
     {BT_SLOT_pack, case_pack, NULL},
     {BT_SLOT_act_quant, case_act_quant, bench_rows},
+    {BT_SLOT_act_bf16, case_act_bf16, NULL},
     {BT_SLOT_gemm_f32, case_gemm, bench_gemm},
     {BT_SLOT_gemm_f16, case_gemm, bench_gemm},
     {BT_SLOT_gemm_bf16, case_gemm, bench_gemm},

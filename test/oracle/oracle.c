@@ -13,7 +13,7 @@ typedef struct linear {
     double *w;    // [n_row, n_col]
     double *bias; // [n_row] or NULL
     int64_t n_row, n_col;
-    bool quantised;
+    bt_dtype dtype; // of the weights: decides how inputs are rounded
 } linear;
 
 typedef struct layer {
@@ -67,7 +67,7 @@ static linear linear_of(const bt_model_file *file, const char *stem, int32_t i)
     linear l = {.w = expand(view),
                 .n_row = view->desc.dim[0],
                 .n_col = view->desc.dim[1],
-                .quantised = bt_dtype_is_quantised(view->desc.dtype)};
+                .dtype = view->desc.dtype};
     snprintf(name, sizeof name, "%s.bias", stem);
     l.bias = vector_of(file, name, i);
     return l;
@@ -143,7 +143,7 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx)
     o->head = (linear){.w = expand(head),
                        .n_row = o->hp.n_vocab,
                        .n_col = o->hp.d_model,
-                       .quantised = bt_dtype_is_quantised(head->desc.dtype)};
+                       .dtype = head->desc.dtype};
     o->freq = frequencies(file, &o->hp.rope);
     o->layers = fresh((size_t)o->hp.n_layer, sizeof *o->layers);
     for (int32_t i = 0; i < o->hp.n_layer; i++)
@@ -182,9 +182,19 @@ void oracle_reset(oracle *o) { o->n_past = 0; }
 
 /* ---- one token ---- */
 
-static double *rounded_act(const double *x, int64_t n)
+/* To 8 bits of mantissa, ties to even. */
+static double to_bf16(double x)
+{
+    int exponent;
+    double mantissa = frexp(x, &exponent);
+    return ldexp(rint(ldexp(mantissa, 8)), exponent - 8);
+}
+
+static double *rounded_act(const double *x, int64_t n, bt_dtype weight)
 {
     double *out = fresh((size_t)n, sizeof *out);
+    for (int64_t i = 0; weight == BT_BF16 && i < n; i++) out[i] = to_bf16(x[i]);
+    if (weight == BT_BF16) return out;
     for (int64_t from = 0; from < n; from += 32) {
         int64_t to = from + 32 < n ? from + 32 : n;
         double top = 0;
@@ -198,7 +208,8 @@ static double *rounded_act(const double *x, int64_t n)
 static double *apply(const oracle *o, const linear *l, const double *x)
 {
     double *y = fresh((size_t)l->n_row, sizeof *y);
-    double *rounded = o->round_act && l->quantised ? rounded_act(x, l->n_col) : NULL;
+    bool rounds = o->round_act && (l->dtype == BT_BF16 || bt_dtype_is_quantised(l->dtype));
+    double *rounded = rounds ? rounded_act(x, l->n_col, l->dtype) : NULL;
     if (rounded) x = rounded;
     for (int64_t r = 0; r < l->n_row; r++) {
         double sum = 0;

@@ -22,8 +22,8 @@ int32_t oracle_n_vocab(const oracle *o);
 /* Keys (after rotation) and values are rounded to this type (F32: kept in double). */
 void oracle_round_kv(oracle *o, bt_dtype dtype);
 
-/* Inputs of products with quantised weights are rounded as the kernels' contract says (kernel.h,
- * act_quant): blocks of 32 to whole multiples of max|x| / 127. What is left between an engine and
+/* Inputs of products are rounded as the kernels' contract says (kernel.h): for bf16 weights to bf16
+ * (act_bf16), for quantised ones blocks of 32 to whole multiples of max|x| / 127 (act_quant). What is left between an engine and
  * this is the order of sums, and values that fall to the other side of a half. */
 void oracle_round_act(oracle *o, bool on);
 

@@ -326,7 +326,7 @@ enum {
     BOMB_ATTEMPTS = 1
 }; // a sanitizer's own cost is not the template's
 #else
-enum { BOMB_MS_MAX = 100, BOMB_KIB_MAX = 64 << 10, BOMB_ATTEMPTS = 3 };
+enum { BOMB_MS_MAX = 400, BOMB_KIB_MAX = 64 << 10, BOMB_ATTEMPTS = 3 };
 #endif
 
 static void expect_bomb_defused(const char *text, size_t len, json_t *data)

@@ -67,6 +67,12 @@ static float float_weight(bt_dtype dtype, const uint8_t *panel, int64_t col, int
     return dtype == BT_F16 ? bt_f16_to_f32(h) : bt_bf16_to_f32(h);
 }
 
+static double activation(bt_dtype dtype, const bt_gemm_args *a, int64_t m, int64_t k)
+{
+    return dtype == BT_BF16 ? bt_bf16_to_f32(a->a_bf16[m * bt_round_up(a->n_col, 2) + k])
+                            : a->a[m * a->a_stride + k];
+}
+
 static void gemm_float(bt_dtype dtype, const bt_gemm_args *a, int64_t begin, int64_t end)
 {
     int64_t bytes = bt_panel_bytes(dtype, a->n_col);
@@ -78,7 +84,7 @@ static void gemm_float(bt_dtype dtype, const bt_gemm_args *a, int64_t begin, int
                 for (int r = 0; r < ROWS; r++) {
                     double w = float_weight(dtype, (const uint8_t *)a->panels + p * bytes, k, r);
                     for (int64_t m = 0; m < n_m; m++)
-                        acc[m][r] += w * a->a[(m0 + m) * a->a_stride + k];
+                        acc[m][r] += w * activation(dtype, a, m0 + m, k);
                 }
             write_out(a, p, m0, n_m, acc);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The kernels that work row by row, reference: act_quant, embed, gather, rmsnorm, swiglu. */
+/* The kernels that work row by row, reference: act_quant, act_bf16, embed, gather, rmsnorm, swiglu. */
 #include "kernel/isa.h"
 #include "base/bits.h"
 #include "tensor/half.h"
@@ -33,6 +33,16 @@ void bt_act_quant_ref(const void *args, int64_t begin, int64_t end)
             quant_block(a->x + row * a->x_stride + col, bt_min_i64(BT_ACT_BLOCK, a->n_col - col),
                         a->out.q + at * BT_ACT_BLOCK, &a->out.scale[at], &a->out.sum[at * 2]);
         }
+}
+
+void bt_act_bf16_ref(const void *args, int64_t begin, int64_t end)
+{
+    const bt_act_bf16_args *a = args;
+    for (int64_t row = begin; row < end; row++) {
+        uint16_t *out = a->out + row * 2 * a->n_pair;
+        for (int64_t i = 0; i < a->n_col; i++) out[i] = bt_f32_to_bf16(a->x[row * a->x_stride + i]);
+        if (a->n_col % 2) out[a->n_col] = 0;
+    }
 }
 
 void bt_embed_ref(const void *args, int64_t begin, int64_t end)

@@ -180,23 +180,36 @@ TILE_INLINE void tile_q(bt_dtype t, const int height, const tile_job *job)
 
 /* ---- floats ---- */
 
+/* Columns k (even) and k + 1 of bf16 values lie as the low and high halves of 32-bit lanes. */
+TILE_INLINE __m256 half_of_pair(__m256i pair, const int odd)
+{
+    return _mm256_castsi256_ps(odd ? _mm256_and_si256(pair, _mm256_set1_epi32((int)0xFFFF0000))
+                                   : _mm256_slli_epi32(pair, 16));
+}
+
 TILE_INLINE __m256 load_column(bt_dtype t, const uint8_t *panel, int64_t k, const int odd,
                                const int side)
 {
     if (t == BT_F32) return _mm256_load_ps((const float *)(panel + k * 64 + side * 32));
     if (t == BT_F16) return load_half(panel + k * 32 + side * 16);
-    __m256i pair = load32(panel + k * 32 + side * 32); // columns k (even) and k + 1 of 8 rows
-    return _mm256_castsi256_ps(odd ? _mm256_and_si256(pair, _mm256_set1_epi32((int)0xFFFF0000))
-                                   : _mm256_slli_epi32(pair, 16));
+    return half_of_pair(load32(panel + k * 32 + side * 32), odd);
 }
 
-TILE_INLINE void add_column(bt_dtype t, const int height, const tile_job *job, const float *a,
-                            int64_t k, const int odd, __m256 acc[HEIGHT_F][2])
+/* Activation m of the tile at column k + odd, in all lanes. */
+TILE_INLINE __m256 load_activation(bt_dtype t, const tile_job *job, int m, int64_t k, const int odd)
+{
+    const bt_gemm_args *a = job->args;
+    if (t != BT_BF16) return _mm256_set1_ps(a->a[(job->m0 + m) * a->a_stride + k + odd]);
+    return half_of_pair(bcast32(a->a_bf16 + (job->m0 + m) * bt_round_up(a->n_col, 2) + k), odd);
+}
+
+TILE_INLINE void add_column(bt_dtype t, const int height, const tile_job *job, int64_t k,
+                            const int odd, __m256 acc[HEIGHT_F][2])
 {
     __m256 w0 = load_column(t, job->panels, k, odd, 0), w1 = load_column(t, job->panels, k, odd, 1);
 #pragma GCC unroll 6
     for (int m = 0; m < height; m++) {
-        __m256 x = _mm256_set1_ps(a[m * job->args->a_stride + k + odd]);
+        __m256 x = load_activation(t, job, m, k, odd);
         acc[m][0] = _mm256_fmadd_ps(w0, x, acc[m][0]);
         acc[m][1] = _mm256_fmadd_ps(w1, x, acc[m][1]);
     }
@@ -204,7 +217,6 @@ TILE_INLINE void add_column(bt_dtype t, const int height, const tile_job *job, c
 
 TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
 {
-    const float *a = job->args->a + job->m0 * job->args->a_stride;
     __m256 acc[HEIGHT_F][2];
 #pragma GCC unroll 12
     for (int i = 0; i < height * 2; i++)
@@ -212,10 +224,10 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
                                     : _mm256_setzero_ps();
     int64_t k = job->k0;
     for (; k + 2 <= job->k1; k += 2) {
-        add_column(t, height, job, a, k, 0, acc);
-        add_column(t, height, job, a, t == BT_BF16 ? k : k + 1, t == BT_BF16, acc);
+        add_column(t, height, job, k, 0, acc);
+        add_column(t, height, job, t == BT_BF16 ? k : k + 1, t == BT_BF16, acc);
     }
-    if (k < job->k1) add_column(t, height, job, a, k, 0, acc);
+    if (k < job->k1) add_column(t, height, job, k, 0, acc);
 #pragma GCC unroll 12
     for (int i = 0; i < height * 2; i++)
         _mm256_store_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8, acc[i / 2][i % 2]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gemm of float weights for AVX-512: f32 activations are broadcast and used exactly, weights
- * widened (f16 by conversion, bf16 by shift and mask), one fma an element. 6 x 4 outputs of 16
+/* gemm of float weights for AVX-512: activations are broadcast, 16-bit weights widened (f16 by
+ * conversion; bf16 by shift and mask, and so are its bf16 activations), one fma an element. 6 x 4 outputs of 16
  * lanes are 24 accumulators: enough to hide the latency of fma, and few loads for each of them. */
 #include <immintrin.h>
 #include "kernel/isa.h"
@@ -12,27 +12,36 @@ TILE_INLINE __m512 load_column(bt_dtype t, const uint8_t *panel, int64_t k)
     return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)(panel + k * 32)));
 }
 
-/* Columns k (even) and k + 1 of a bf16 panel lie as the low and high halves of 32-bit lanes. */
-TILE_INLINE __m512 load_bf16(const uint8_t *panel, int64_t k, const int odd)
+/* Columns k (even) and k + 1 of bf16 values lie as the low and high halves of 32-bit lanes. */
+TILE_INLINE __m512 half_of_pair(__m512i pair, const int odd)
 {
-    __m512i pair = _mm512_load_si512(panel + k * 32);
     return _mm512_castsi512_ps(odd ? _mm512_and_si512(pair, _mm512_set1_epi32((int)0xFFFF0000))
                                    : _mm512_slli_epi32(pair, 16));
 }
 
+/* Activation m of the tile at column k + odd, in all lanes. */
+TILE_INLINE __m512 load_activation(bt_dtype t, const tile_job *job, int m, int64_t k, const int odd)
+{
+    const bt_gemm_args *a = job->args;
+    if (t != BT_BF16) return _mm512_set1_ps(a->a[(job->m0 + m) * a->a_stride + k + odd]);
+    int32_t pair;
+    __builtin_memcpy(&pair, a->a_bf16 + (job->m0 + m) * bt_round_up(a->n_col, 2) + k, sizeof pair);
+    return half_of_pair(_mm512_set1_epi32(pair), odd);
+}
+
 TILE_INLINE void add_column(bt_dtype t, const int height, const int width, const tile_job *job,
-                            const float *a, int64_t k, const int odd, __m512 acc[6][4])
+                            int64_t k, const int odd, __m512 acc[6][4])
 {
     __m512 w[4];
-    int64_t stride = job->args->a_stride;
 #pragma GCC unroll 4
     for (int p = 0; p < width; p++) {
         const uint8_t *panel = job->panels + p * job->panel_bytes;
-        w[p] = t == BT_BF16 ? load_bf16(panel, k, odd) : load_column(t, panel, k);
+        w[p] = t == BT_BF16 ? half_of_pair(_mm512_load_si512(panel + k * 32), odd)
+                            : load_column(t, panel, k);
     }
 #pragma GCC unroll 6
     for (int m = 0; m < height; m++) {
-        __m512 x = _mm512_set1_ps(a[m * stride + k + odd]);
+        __m512 x = load_activation(t, job, m, k, odd);
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++) acc[m][p] = _mm512_fmadd_ps(w[p], x, acc[m][p]);
     }
@@ -40,7 +49,6 @@ TILE_INLINE void add_column(bt_dtype t, const int height, const int width, const
 
 TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_job *job)
 {
-    const float *a = job->args->a + job->m0 * job->args->a_stride;
     __m512 acc[6][4];
 #pragma GCC unroll 6
     for (int m = 0; m < height; m++)
@@ -50,13 +58,13 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
                 job->k0 ? _mm512_load_ps(job->acc + m * ACC_STRIDE + p * 16) : _mm512_setzero_ps();
     int64_t k = job->k0;
     for (; k + 2 <= job->k1; k += 2) {
-        add_column(t, height, width, job, a, k, 0, acc);
+        add_column(t, height, width, job, k, 0, acc);
         if (t == BT_BF16)
-            add_column(t, height, width, job, a, k, 1, acc);
+            add_column(t, height, width, job, k, 1, acc);
         else
-            add_column(t, height, width, job, a, k + 1, 0, acc);
+            add_column(t, height, width, job, k + 1, 0, acc);
     }
-    if (k < job->k1) add_column(t, height, width, job, a, k, 0, acc);
+    if (k < job->k1) add_column(t, height, width, job, k, 0, acc);
 #pragma GCC unroll 6
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4

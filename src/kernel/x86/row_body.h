@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* row_body: act_quant, rmsnorm and swiglu for either vector width; each row is independent of
+/* row_body: act_quant, act_bf16, rmsnorm and swiglu for either vector width; each row is independent of
  * others. A file defines NAME(slot) before it includes this. */
 #include "base/bits.h"
 #include "kernel/isa.h"
@@ -39,6 +39,19 @@ void NAME(act_quant)(const void *args, int64_t begin, int64_t end)
             quant_block(a->x + row * a->x_stride + col, bt_min_i64(BT_ACT_BLOCK, a->n_col - col),
                         a->out.q + at * BT_ACT_BLOCK, &a->out.scale[at], &a->out.sum[at * 2]);
         }
+}
+
+void NAME(act_bf16)(const void *args, int64_t begin, int64_t end)
+{
+    const bt_act_bf16_args *a = args;
+    for (int64_t row = begin; row < end; row++) {
+        const float *x = a->x + row * a->x_stride;
+        uint16_t *out = a->out + row * 2 * a->n_pair;
+        int64_t i = 0;
+        for (; i + W <= a->n_col; i += W) vf_to_bf16(out + i, vf_load(x + i));
+        for (; i < a->n_col; i++) out[i] = bt_f32_to_bf16(x[i]);
+        if (a->n_col % 2) out[a->n_col] = 0;
+    }
 }
 
 void NAME(rmsnorm)(const void *args, int64_t begin, int64_t end)
