@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* gemm of float weights for AVX-512: activations are broadcast, 16-bit weights widened (f16 by
- * conversion; bf16 by shift and mask, and so are its bf16 activations), one fma an element. 6 x 4 outputs of 16
- * lanes are 24 accumulators: enough to hide the latency of fma, and few loads for each of them. */
+ * conversion; bf16 by shift and mask, and so are its bf16 activations), one fma an element. 6 x 4
+ * outputs of 16 lanes are 24 accumulators: enough to hide the latency of fma, and few loads for
+ * each of them. */
 #include <immintrin.h>
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_drive.h"
