@@ -2,13 +2,16 @@
 /* baton/graph.h: graphs of operators.
  *
  * A graph is values and the nodes that compute them. Name the values first, then say in any order
- * which operator makes which; freezing sorts the nodes (stably), drops those that no output needs,
- * and makes the graph immutable. A graph knows no sizes: those come with the input descriptors when
- * it is planned.
+ * which operator (or which other graph) makes which; freezing sorts the nodes, drops those that no
+ * output needs, and makes the graph immutable. A graph knows no sizes: those come with the input
+ * descriptors when it is planned. baton/dispatch.h runs graphs.
  *
  *   input --+                      const: a weight, with its address
  *           +--> node --> value --> ... --> output
  *   const --+
+ *
+ * Among nodes that are ready the one whose value was named first goes first: the order in which
+ * nodes were added shows nowhere, neither in plans nor in results.
  */
 #ifndef BATON_GRAPH_H
 #define BATON_GRAPH_H
@@ -50,6 +53,14 @@ BT_API BT_CHECKED bt_status bt_graph_apply(bt_graph *graph, const char *name, co
                                            const void *param, const bt_value *in, int32_t n_in,
                                            bt_value *ret_out);
 
+/* out... = sub(in...): a graph as an operator. `sub` is frozen; its nodes become nodes of `graph`
+ * called "name/node", so a nested graph plans and computes exactly as a flat one. One value of
+ * `out` for each output of `sub`, named with bt_graph_value before.
+ * INVALID: not frozen, wrong counts, an `out` already defined; names the node. */
+BT_API BT_CHECKED bt_status bt_graph_call(bt_graph *graph, const char *name, const bt_graph *sub,
+                                          const bt_value *in, int32_t n_in, const bt_value *out,
+                                          int32_t n_out);
+
 /* The k-th call makes `value` output number k. */
 BT_API BT_CHECKED bt_status bt_graph_output(bt_graph *graph, bt_value value);
 
@@ -58,6 +69,9 @@ BT_API BT_CHECKED bt_status bt_graph_output(bt_graph *graph, bt_value value);
 BT_API BT_CHECKED bt_status bt_graph_freeze(bt_graph *graph);
 
 BT_API int32_t bt_graph_n_node(const bt_graph *graph); /* after freezing: those that are left */
+BT_API int32_t bt_graph_n_input(const bt_graph *graph);
+BT_API int32_t bt_graph_n_output(const bt_graph *graph);
+BT_API const char *bt_graph_node_name(const bt_graph *graph, int32_t i); /* NULL past the end */
 
 #ifdef __cplusplus
 }

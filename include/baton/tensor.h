@@ -2,8 +2,9 @@
 /* baton/tensor.h: element types and tensor descriptors.
  *
  * A tensor is plain data plus a description of it. Dimensions are listed outermost first, as NumPy
- * does (GGUF files list them innermost first; the loader turns them round). Rows are contiguous.
- * Quantised types store the innermost dimension in blocks of n_block elements.
+ * does (GGUF files list them innermost first; the loader turns them round). A tensor is dense (its
+ * elements lie one after the other) unless it is a strided view of another one. Quantised types
+ * store the innermost dimension in blocks of n_block elements.
  */
 #ifndef BATON_TENSOR_H
 #define BATON_TENSOR_H
@@ -51,13 +52,15 @@ typedef enum bt_layout {
                */
 } bt_layout;
 
-/* What a tensor looks like; plain data, compared field by field. */
+/* What a tensor looks like; plain data, compared field by field. Fill unused entries with 0. */
 typedef struct bt_desc {
     bt_dtype dtype;
     bt_layout layout;
-    int32_t n_dim;           /* 1..BT_DIM_MAX */
-    int32_t reserved;        /* 0 */
-    int64_t dim[BT_DIM_MAX]; /* outermost first; unused entries are 0 */
+    int32_t n_dim;              /* 1..BT_DIM_MAX */
+    int32_t strided;            /* 0: dense, `stride` is 0; 1: a view, element i of dimension d lies
+                                 * i * stride[d] elements further on. Only BT_ROWS */
+    int64_t dim[BT_DIM_MAX];    /* outermost first; unused entries are 0 */
+    int64_t stride[BT_DIM_MAX]; /* elements; 0 repeats (broadcast), never negative */
 } bt_desc;
 
 BT_API const char *bt_dtype_name(bt_dtype dtype); /* "q4_k"; "unknown" outside the list */
@@ -76,8 +79,16 @@ BT_API bt_desc bt_desc_3d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2);
 BT_API bt_desc bt_desc_4d(bt_dtype dtype, int64_t d0, int64_t d1, int64_t d2, int64_t d3);
 
 BT_API int64_t bt_desc_count(const bt_desc *desc); /* elements */
-BT_API int64_t bt_desc_bytes(const bt_desc *desc); /* BT_ROWS only */
+/* Bytes from the first element to past the last one; 0 when there is none. BT_ROWS only. */
+BT_API int64_t bt_desc_bytes(const bt_desc *desc);
 BT_API bool bt_desc_equal(const bt_desc *a, const bt_desc *b);
+
+/* Elements between neighbours along dimension d, dense or not. BT_ROWS only. */
+BT_API int64_t bt_desc_stride(const bt_desc *desc, int32_t d);
+
+/* Turn a descriptor whose `stride` is filled in into its one spelling: dense where the strides say
+ * no more than the dimensions do. Strides of dimensions of size 1 do not count. */
+BT_API void bt_desc_normalize(bt_desc *desc);
 
 #ifdef __cplusplus
 }

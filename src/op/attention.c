@@ -59,9 +59,9 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
 }
 
 static const bt_field fields[] = {
-    {"n_head", offsetof(bt_attention_param, n_head), BT_FIELD_I32, BT_FIELD_KEY},
-    {"window", offsetof(bt_attention_param, window), BT_FIELD_I32, BT_FIELD_VALUE},
-    {"scale", offsetof(bt_attention_param, scale), BT_FIELD_F32, BT_FIELD_VALUE},
+    BT_FIELD(bt_attention_param, n_head, I32, KEY),
+    BT_FIELD(bt_attention_param, window, I32, VALUE),
+    BT_FIELD(bt_attention_param, scale, F32, VALUE),
 };
 
 const bt_op bt_op_attention = {.name = "attention",

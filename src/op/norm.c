@@ -37,7 +37,7 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
 }
 
 static const bt_field fields[] = {
-    {"eps", offsetof(bt_rmsnorm_param, eps), BT_FIELD_F32, BT_FIELD_VALUE},
+    BT_FIELD(bt_rmsnorm_param, eps, F32, VALUE),
 };
 
 const bt_op bt_op_rmsnorm = {.name = "rmsnorm",

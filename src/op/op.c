@@ -50,4 +50,83 @@ void bt_op_launch_begin(const bt_op_bind *node, const bt_op *op, int i, int64_t 
     ret_launch->grain = node->setup->grain[i];
     ret_launch->n_item = n_item;
     ret_launch->name = op->name;
+    ret_launch->node = -1;
+    ret_launch->reserved = 0;
+}
+
+void *bt_op_launch(const bt_op_bind *node, const bt_op *op, int i, int64_t n_item, size_t bytes,
+                   bt_launch *ret_launch)
+{
+    bt_op_launch_begin(node, op, i, n_item, ret_launch);
+    return bt_op_args_begin(ret_launch, bytes);
+}
+
+/* ---- the row itself ---- */
+
+static int64_t field_bytes(const bt_field *f)
+{
+    static const int64_t each[] = {[BT_FIELD_I32] = 4,
+                                   [BT_FIELD_F32] = 4,
+                                   [BT_FIELD_I64] = 8,
+                                   [BT_FIELD_PTR] = sizeof(void *)};
+    if ((unsigned)f->type >= BT_COUNT_OF(each) || f->count < 0) return -1;
+    return each[f->type] * bt_max_i64(f->count, 1);
+}
+
+int64_t bt_op_field_bytes(const bt_field *field) { return field_bytes(field); }
+
+static bt_status check_fields(const bt_op *op)
+{
+    BT_FAIL_IF(op->param_bytes > BT_OP_PARAM_BYTES, INVALID,
+               "operator '%s': %u bytes of parameters, at most %d", op->name, op->param_bytes,
+               BT_OP_PARAM_BYTES);
+    BT_FAIL_IF(op->n_field < 0 || (op->n_field && !op->field) || (op->param_bytes && !op->n_field),
+               INVALID, "operator '%s': its parameters have no table of fields", op->name);
+    for (int32_t i = 0; i < op->n_field; i++) {
+        const bt_field *f = &op->field[i];
+        int64_t n = field_bytes(f);
+        BT_FAIL_IF(!f->name || n < 0 || f->offset + n > op->param_bytes, INVALID,
+                   "operator '%s': field %d does not lie in its %u bytes of parameters", op->name,
+                   i, op->param_bytes);
+        BT_FAIL_IF((unsigned)f->role > BT_FIELD_VALUE, INVALID,
+                   "operator '%s': field '%s' has role %d, which is none", op->name, f->name,
+                   (int)f->role);
+    }
+    return BT_OK;
+}
+
+bt_status bt_op_check(const bt_op *op)
+{
+    BT_FAIL_IF(!op || !op->name || !*op->name, INVALID, "an operator without a name");
+    BT_FAIL_IF(op->n_in_must < 0 || op->n_in < op->n_in_must || op->n_in > BT_OP_IN_MAX, INVALID,
+               "operator '%s': %d to %d inputs, at most %d", op->name, op->n_in_must, op->n_in,
+               BT_OP_IN_MAX);
+    BT_FAIL_IF(op->inplace < -1 || op->inplace >= op->n_in, INVALID,
+               "operator '%s': inplace is input %d of %d", op->name, op->inplace, op->n_in);
+    BT_FAIL_IF(!op->infer, INVALID, "operator '%s': infer is missing", op->name);
+    BT_FAIL_IF(op->view && op->n_in_must < 1, INVALID, "operator '%s': a view of no input",
+               op->name);
+    BT_FAIL_IF(!op->view && (!op->setup || !op->bind), INVALID, "operator '%s': %s is missing",
+               op->name, op->setup ? "bind" : "setup");
+    return check_fields(op);
+}
+
+static double dense_bytes(const bt_desc *d)
+{
+    if (d->n_dim == 0) return 0;
+    double n = (double)bt_desc_count(d);
+    return n / (double)bt_dtype_block(d->dtype) * (double)bt_dtype_block_bytes(d->dtype);
+}
+
+bt_op_cost bt_op_cost_of(const bt_op *op, const void *param, const bt_desc *in, const bt_desc *out)
+{
+    bt_op_cost cost = {0};
+    if (op->view) return cost;
+    if (op->cost) {
+        op->cost(param, in, out, &cost);
+        return cost;
+    }
+    for (int32_t i = 0; i < op->n_in; i++) cost.bytes += dense_bytes(&in[i]);
+    cost.bytes += dense_bytes(out);
+    return cost;
 }

@@ -89,7 +89,7 @@ static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
 }
 
 static const bt_field angles_fields[] = {
-    {"magnitude", offsetof(bt_rope_angles_param, magnitude), BT_FIELD_F32, BT_FIELD_VALUE},
+    BT_FIELD(bt_rope_angles_param, magnitude, F32, VALUE),
 };
 
 const bt_op bt_op_rope_angles = {.name = "rope_angles",
@@ -104,9 +104,9 @@ const bt_op bt_op_rope_angles = {.name = "rope_angles",
                                  .bind = angles_bind};
 
 static const bt_field kv_fields[] = {
-    {"n_head", offsetof(bt_rope_kv_param, n_head), BT_FIELD_I32, BT_FIELD_KEY},
-    {"interleaved", offsetof(bt_rope_kv_param, interleaved), BT_FIELD_I32, BT_FIELD_VALUE},
-    {"norm_eps", offsetof(bt_rope_kv_param, norm_eps), BT_FIELD_F32, BT_FIELD_VALUE},
+    BT_FIELD(bt_rope_kv_param, n_head, I32, KEY),
+    BT_FIELD(bt_rope_kv_param, interleaved, I32, VALUE),
+    BT_FIELD(bt_rope_kv_param, norm_eps, F32, VALUE),
 };
 
 const bt_op bt_op_rope_kv = {.name = "rope_kv",

@@ -84,14 +84,40 @@ int64_t bt_desc_count(const bt_desc *desc)
 int64_t bt_desc_bytes(const bt_desc *desc)
 {
     assert(desc->layout == BT_ROWS && desc->n_dim >= 1);
-    int64_t row = desc->dim[desc->n_dim - 1];
-    return row ? bt_desc_count(desc) / row * bt_row_bytes(desc->dtype, row) : 0;
+    int64_t row = desc->dim[desc->n_dim - 1], last = 0;
+    if (bt_desc_count(desc) == 0) return 0;
+    if (!desc->strided) return bt_desc_count(desc) / row * bt_row_bytes(desc->dtype, row);
+    for (int d = 0; d < desc->n_dim; d++) last += (desc->dim[d] - 1) * desc->stride[d];
+    return (last + 1) * bt_dtype_block_bytes(desc->dtype);
+}
+
+int64_t bt_desc_stride(const bt_desc *desc, int32_t d)
+{
+    int64_t n = 1;
+    if (desc->strided) return desc->stride[d];
+    for (int i = d + 1; i < desc->n_dim; i++) n *= desc->dim[i];
+    return n;
+}
+
+void bt_desc_normalize(bt_desc *desc)
+{
+    int64_t dense = 1;
+    desc->strided = 0;
+    for (int d = desc->n_dim - 1; d >= 0; d--) {
+        if (desc->dim[d] == 1) desc->stride[d] = dense;
+        desc->strided |= desc->stride[d] != dense;
+        dense *= desc->dim[d];
+    }
+    for (int d = 0; d < BT_DIM_MAX; d++)
+        if (!desc->strided || d >= desc->n_dim) desc->stride[d] = 0;
 }
 
 bool bt_desc_equal(const bt_desc *a, const bt_desc *b)
 {
+    size_t n = sizeof *a->dim * (size_t)a->n_dim;
     return a->dtype == b->dtype && a->layout == b->layout && a->n_dim == b->n_dim &&
-           !memcmp(a->dim, b->dim, sizeof *a->dim * (size_t)a->n_dim);
+           a->strided == b->strided && !memcmp(a->dim, b->dim, n) &&
+           (!a->strided || !memcmp(a->stride, b->stride, n));
 }
 
 bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes)
