@@ -31,8 +31,8 @@ enum {
 enum { BT_PIECE_BYTES_MAX = 1024 }; /* longest piece a vocabulary may hold */
 
 /* Open a tokenizer.json, a SentencePiece tokenizer.model, or a directory that holds one of them
- * (then its tokenizer_config.json, special_tokens_map.json, generation_config.json and
- * chat_template.jinja are honoured).
+ * (then its tokenizer_config.json, special_tokens_map.json, added_tokens.json,
+ * generation_config.json and chat_template.jinja are honoured).
  *
  * Errors   NOTFOUND, IO; FORMAT: the file is malformed; UNSUPPORTED: it asks for something that is
  *          not implemented, which the message names; LIMIT: sizes. */

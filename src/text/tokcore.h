@@ -78,4 +78,5 @@ BT_CHECKED bt_status bt_tok_normalize(bt_tokenizer *t, bt_slice in, bt_slice *re
 typedef struct bt_hf_config bt_hf_config; // what lies beside tokenizer.json; hfconfig.h
 BT_CHECKED bt_status bt_tokjson_parse(const char *text, size_t len, const bt_hf_config *config,
                                       bt_tokenizer **ret);
-BT_CHECKED bt_status bt_spmodel_parse(const uint8_t *bytes, size_t len, bt_tokenizer **ret);
+BT_CHECKED bt_status bt_spmodel_parse(const uint8_t *bytes, size_t len, const bt_hf_config *config,
+                                      bt_tokenizer **ret);

@@ -73,6 +73,14 @@ static inline bt_vocab_spec bt_vocab_spec_empty(void)
  *          unknown pre-tokenizer; LIMIT: a piece longer than BT_PIECE_BYTES_MAX. */
 BT_CHECKED bt_status bt_tokenizer_new(const bt_vocab_spec *spec, bt_tokenizer **ret);
 
+/* Build a tokenizer from the tokenizer.json that a container carries beside its own vocabulary. Of
+ * the spec count the pieces, which must be those of the text, and the roles (ids below n_piece),
+ * add_bos, add_eos and the chat template, which come before what the text says.
+ *
+ * Errors   as bt_tokenizer_open for the text; FORMAT: its pieces are not the spec's. */
+BT_CHECKED bt_status bt_tokenizer_new_json(const char *text, size_t len, const bt_vocab_spec *spec,
+                                           bt_tokenizer **ret);
+
 /* A text of two origins: its own, and stretches of data in it that must not become special tokens.
  */
 typedef struct bt_mixed_text {

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     size_t n = 0, n_text;
     const char *out;
     bt_detok d;
-    if (bt_spmodel_parse(data, len, &t)) return 0;
+    if (bt_spmodel_parse(data, len, NULL, &t)) return 0;
     bt_detok_init(&d, t, BT_DETOK_SPECIAL);
     if (bt_tokenizer_encode(t, text, sizeof text - 1, 3, ids, 256, &n) == BT_OK)
         for (size_t i = 0; i < n; i++)

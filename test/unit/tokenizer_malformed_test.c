@@ -199,7 +199,7 @@ static message good_model(void)
 static void refuse_model(const message *m, bt_status status, const char *part)
 {
     bt_tokenizer *t = NULL;
-    assert_fails(bt_spmodel_parse(m->bytes, m->n, &t), status, part);
+    assert_fails(bt_spmodel_parse(m->bytes, m->n, NULL, &t), status, part);
     assert_null(t);
 }
 
@@ -224,14 +224,14 @@ static void malformed_tokenizer_model_is_refused_by_name(void **state)
     (void)state;
     message m = good_model(), part = {.n = 0};
     bt_tokenizer *t = NULL;
-    assert_ok(bt_spmodel_parse(m.bytes, m.n, &t));
+    assert_ok(bt_spmodel_parse(m.bytes, m.n, NULL, &t));
     bt_tokenizer_free(t);
     refuse_model(&(message){.n = 0}, BT_FORMAT, "there are no pieces");
     for (size_t n = 1; n < m.n; n++) { // every prefix: refused, or one piece fewer
         unsigned char *exact = malloc(n);
         memcpy(exact, m.bytes, n);
         t = NULL;
-        if (bt_spmodel_parse(exact, n, &t) == BT_OK) bt_tokenizer_free(t);
+        if (bt_spmodel_parse(exact, n, NULL, &t) == BT_OK) bt_tokenizer_free(t);
         free(exact);
     }
     refuse_bytes("\x0A", 1, "a number is cut short");

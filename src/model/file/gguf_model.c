@@ -346,6 +346,16 @@ static bt_status read_specials(bt_model_file *f, const bt_gguf *g, bt_vocab_spec
     return BT_OK;
 }
 
+/* The keys cannot say in full what a tokenizer.json with marks does, so that it may come along. */
+static bt_status build_tokenizer(bt_model_file *f, const bt_gguf *g, const bt_vocab_spec *spec)
+{
+    bt_name json = {0};
+    if (spec->kind != BT_VOCAB_BPE)
+        BT_TRY(bt_gguf_opt_text(g, "tokenizer.huggingface.json", &json));
+    if (json.text) return bt_tokenizer_new_json(json.text, json.len, spec, &f->tokenizer);
+    return bt_tokenizer_new(spec, &f->tokenizer);
+}
+
 static bt_status read_tokenizer(bt_model_file *f, const bt_gguf *g)
 {
     bt_vocab_spec spec = bt_vocab_spec_empty();
@@ -359,7 +369,7 @@ static bt_status read_tokenizer(bt_model_file *f, const bt_gguf *g)
     BT_TRY(vocab_kind(model, &spec.kind));
     BT_TRY(read_pieces(f, g, tokens, &spec));
     BT_TRY(read_specials(f, g, &spec));
-    bt_status st = bt_tokenizer_new(&spec, &f->tokenizer);
+    bt_status st = build_tokenizer(f, g, &spec);
     if (st != BT_OK) bt_fail_note("tokenizer");
     return st;
 }

@@ -1,34 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hfvocab: what GGUF wants of a tokenizer, found in a tokenizer.json that text/ has opened before
- * (so ids and roles come from it). Two kinds exist: byte-level BPE ("gpt2": pieces, merges and the
- * name of a pre-tokenizer), and BPE over SentencePiece's marks ("llama": pieces and scores; a
- * piece's score is minus the rank of the first merge that makes it, which is the order both kinds
- * merge in). */
+/* hfvocab: what GGUF wants of a tokenizer, found in a directory that text/ has opened before (so ids
+ * and roles come from it). Three kinds exist: byte-level BPE ("gpt2": pieces, merges and the name
+ * of a pre-tokenizer), BPE over SentencePiece's marks ("llama": pieces and scores) and unigram
+ * ("t5": the same). The last two come from a tokenizer.model, which has what GGUF asks for, or from
+ * a tokenizer.json. There a BPE piece's score is minus the rank of the first merge that makes it,
+ * which is the order both kinds merge in; and where GGUF's flags do not say all that the document
+ * does, it travels along under the key that GGUF has for it, and gguf_model reads that. */
 #include "model/file/hfvocab.h"
 #include "base/bits.h"
 #include "base/file.h"
-#include "base/json.h"
+#include "model/file/hfpipe.h"
 #include "model/file/modelparts.h"
-#include "text/pretok.h"
+#include "text/file/spmodel.h"
+#include "text/tokcore.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { JSON_BYTES_MAX = 256 << 20, SPLIT_MAX = 8 };
-
-/* The pre-tokenizers looked for, by GGUF's names; prename.c has what they do. */
-static const char *const known_pre[] = {
-    "llama-bpe", "qwen2",  "gpt-2", "smollm",    "deepseek-llm", "deepseek-coder", "deepseek-v3",
-    "gpt-4o",    "tekken", "dbrx",  "stablelm2", "qwen35",       "falcon"};
+enum { JSON_BYTES_MAX = 256 << 20 };
 
 typedef struct vocab {
     bt_arena arena;
     const bt_tokenizer *tokenizer;
-    json_t *doc, *model;
-    int32_t n;      // ids: the rows of the embedding
-    bt_name *piece; // [n]
-    int32_t *type;  // [n] BT_PIECE_x
-    float *score;   // [n], "llama" only
+    json_t *doc, *model; // of tokenizer.json; NULL: there is a tokenizer.model
+    int32_t n;           // ids: the rows of the embedding
+    bt_name *piece;      // [n]
+    int32_t *type;       // [n] BT_PIECE_x
+    float *score;        // [n], not for "gpt2"
     bool byte_level;
+    bool add_space_prefix, remove_extra_whitespaces; // not for "gpt2"
+    bt_name charsmap;                                // precompiled_charsmap; text NULL: none
+    int32_t unk;                                     // what unknown text becomes, -1: nothing
 } vocab;
 
 /* ---- pieces ---- */
@@ -42,6 +43,24 @@ static bt_status set_piece(vocab *v, json_t *id, const char *text, int32_t type)
                v->n);
     v->piece[i] = (bt_name){text, strlen(text)};
     v->type[i] = type;
+    return BT_OK;
+}
+
+/* Rows of the embedding that no piece has: the lowest score, so that they take part in nothing. */
+static bt_status fill_gaps(vocab *v)
+{
+    float lowest = 0;
+    for (int32_t i = 0; i < v->n; i++)
+        if (v->score[i] < lowest) lowest = v->score[i];
+    for (int32_t i = 0; i < v->n; i++) {
+        char pad[24], *copy;
+        if (v->piece[i].text) continue;
+        size_t len = (size_t)snprintf(pad, sizeof pad, "[PAD%d]", i);
+        BT_TRY(bt_arena_text(&v->arena, pad, len, &copy));
+        v->piece[i] = (bt_name){copy, len};
+        v->type[i] = BT_PIECE_UNUSED;
+        v->score[i] = lowest - 1;
+    }
     return BT_OK;
 }
 
@@ -76,15 +95,7 @@ static bt_status read_pieces(vocab *v)
                                                               : BT_PIECE_CONTROL;
         BT_TRY(set_piece(v, json_object_get(value, "id"), text, type));
     }
-    for (int32_t k = 0; k < v->n; k++) {
-        char pad[24], *copy;
-        if (v->piece[k].text) continue;
-        size_t len = (size_t)snprintf(pad, sizeof pad, "[PAD%d]", k);
-        BT_TRY(bt_arena_text(&v->arena, pad, len, &copy));
-        v->piece[k] = (bt_name){copy, len};
-        v->type[k] = BT_PIECE_UNUSED;
-    }
-    return BT_OK;
+    return fill_gaps(v);
 }
 
 /* ---- merges ---- */
@@ -138,7 +149,9 @@ static bt_status read_scores(vocab *v, json_t *merges)
     BT_TRY(bt_name_set_init(&set, (size_t)v->n, &v->arena));
     BT_TRY(bt_arena_array(&v->arena, (size_t)v->n, sizeof *id_of, (void **)&id_of));
     for (int32_t i = 0; i < v->n; i++) {
-        v->score[i] = v->type[i] == BT_PIECE_NORMAL ? -(float)n - 1 : 0;
+        v->score[i] = v->type[i] == BT_PIECE_NORMAL   ? -(float)n - 1
+                      : v->type[i] == BT_PIECE_UNUSED ? -(float)n - 2
+                                                      : 0;
         if (bt_name_set_add(&set, v->piece[i].text, v->piece[i].len)) id_of[set.n - 1] = i;
     }
     for (size_t i = n;
@@ -157,115 +170,72 @@ static bt_status read_scores(vocab *v, json_t *merges)
     return BT_OK;
 }
 
-/* ---- the pre-tokenizer ---- */
+/* ---- unigram ---- */
 
-/* The patterns that a pre-tokenizer cuts at, one after another. */
-typedef struct splits {
-    const char *pattern[SPLIT_MAX];
-    int n;
-    bool bytes; // ends in the byte alphabet
-} splits;
-
-static bt_status add_split(splits *s, const char *pattern)
+/* A map as it lay in the file: text/ keeps its parts. */
+static bt_status join_charsmap(vocab *v, const bt_charsmap *map)
 {
-    BT_FAIL_IF(s->n == SPLIT_MAX, UNSUPPORTED, "the pre-tokenizer has more than %d steps",
-               SPLIT_MAX);
-    s->pattern[s->n++] = pattern;
+    uint32_t n_trie = (uint32_t)(map->n_unit * sizeof *map->unit);
+    char *bytes;
+    v->charsmap.len = sizeof n_trie + n_trie + map->text_len;
+    BT_TRY(bt_arena_array(&v->arena, v->charsmap.len, 1, (void **)&bytes));
+    memcpy(bytes, &n_trie, sizeof n_trie);
+    memcpy(bytes + sizeof n_trie, map->unit, n_trie);
+    memcpy(bytes + sizeof n_trie + n_trie, map->text, map->text_len);
+    v->charsmap.text = bytes;
     return BT_OK;
 }
 
-static bt_status read_step(json_t *step, splits *s)
+/* Pieces, scores and types as text/ has them: the document spells each out, and so do they. */
+static bt_status read_unigram(vocab *v)
 {
-    const char *type, *pattern, *behaviour;
-    bool flag;
-    BT_TRY(bt_json_get_text(step, "type", &type));
-    if (!strcmp(type, "ByteLevel")) {
-        s->bytes = true;
-        BT_TRY(bt_json_opt_bool(step, "add_prefix_space", true, &flag));
-        BT_FAIL_IF(flag, UNSUPPORTED,
-                   "the pre-tokenizer adds a space in front, which GGUF cannot say");
-        BT_TRY(bt_json_opt_bool(step, "use_regex", true, &flag));
-        return flag ? add_split(s, BT_PATTERN_GPT2) : BT_OK;
+    const bt_tokenizer *t = v->tokenizer;
+    for (int32_t i = 0; i < t->vocab.n; i++) {
+        v->piece[i] = (bt_name){t->vocab.key[i].text, t->vocab.key[i].len};
+        v->type[i] = t->vocab.type[i];
+        v->score[i] = (float)t->vocab.score[i];
     }
-    if (!strcmp(type, "Digits")) {
-        BT_TRY(bt_json_opt_bool(step, "individual_digits", false, &flag));
-        return add_split(s, flag ? "\\p{N}" : "\\p{N}+");
-    }
-    if (!strcmp(type, "Split")) {
-        json_t *what;
-        BT_TRY(bt_json_get(step, "pattern", JSON_OBJECT, &what));
-        BT_TRY(bt_json_get_text(what, "Regex", &pattern));
-        BT_TRY(bt_json_opt_text(step, "behavior", "", &behaviour));
-        BT_TRY(bt_json_opt_bool(step, "invert", false, &flag));
-        // "Removed" and inverted is how tiktoken's conversions spell "isolated"
-        bool isolated =
-            (!strcmp(behaviour, "Isolated") && !flag) || (!strcmp(behaviour, "Removed") && flag);
-        if (isolated) return add_split(s, pattern);
-    }
-    return bt_fail(BT_UNSUPPORTED, "GGUF has no name for a pre-tokenizer with the step '%.64s'",
-                   type);
+    for (int32_t i = 0; i < t->n_added; i++)
+        v->piece[t->added[i].id] = (bt_name){t->added[i].text.text, t->added[i].text.len};
+    for (int i = 0; i < t->norm.n_step; i++)
+        if (t->norm.step[i].kind == NORM_CHARSMAP_GRAPHEMES)
+            BT_TRY(join_charsmap(v, &t->norm.step[i].charsmap));
+    return fill_gaps(v);
 }
 
-static bt_status read_splits(json_t *pre, splits *s)
+/* ---- the document itself ---- */
+
+static json_t *added_node(const bt_added *a)
 {
-    const char *type;
-    json_t *list, *step;
-    size_t i;
-    if (!json_is_object(pre)) return BT_OK;
-    BT_TRY(bt_json_get_text(pre, "type", &type));
-    if (strcmp(type, "Sequence")) return read_step(pre, s);
-    BT_TRY(bt_json_get(pre, "pretokenizers", JSON_ARRAY, &list));
-    json_array_foreach(list, i, step) BT_TRY(read_step(step, s));
-    return BT_OK;
+    return json_pack("{s:i, s:s%, s:b, s:b, s:b, s:b, s:b}", "id", (int)a->id, "content",
+                     a->text.text, a->text.len, "single_word", a->single_word, "lstrip", a->lstrip,
+                     "rstrip", a->rstrip, "normalized", a->normalized, "special", a->special);
 }
 
-static bool same_splits(const splits *s, const bt_prename *named)
+static int add_dump(const char *bytes, size_t len, void *buf)
 {
-    int i = 0;
-    for (; i < s->n && named->split[i]; i++)
-        if (strcmp(s->pattern[i], named->split[i])) return false;
-    return i == s->n && !named->split[i];
+    return bt_buf_add(buf, bytes, len) == BT_OK ? 0 : -1;
 }
 
-/* The name of the pre-tokenizer that cuts, normalizes and merges as the file says. */
-static bt_status find_pre(const vocab *v, const splits *s, const char **ret_name)
+/* tokenizer.json, with the tokens that tokenizer_config.json adds. */
+static bt_status put_document(bt_gguf_out *out, const vocab *v)
 {
-    const char *normalizer = "";
-    bool ignore_merges;
-    json_t *norm = json_object_get(v->doc, "normalizer");
-    if (json_is_object(norm)) BT_TRY(bt_json_get_text(norm, "type", &normalizer));
-    BT_TRY(bt_json_opt_bool(v->model, "ignore_merges", false, &ignore_merges));
-    for (size_t i = 0; i < BT_COUNT_OF(known_pre); i++) {
-        const bt_prename *named = bt_prename_find(known_pre[i]);
-        if (!named || !same_splits(s, named) || named->ignore_merges != ignore_merges) continue;
-        if (strcmp(normalizer, named->nfc ? "NFC" : "")) continue;
-        *ret_name = named->name;
-        return BT_OK;
-    }
-    return bt_fail(BT_UNSUPPORTED,
-                   "GGUF has no name for the pre-tokenizer with the pattern '%.200s'",
-                   s->n ? s->pattern[0] : "");
+    const bt_tokenizer *t = v->tokenizer;
+    json_t *added = json_array();
+    bt_buf text = {0};
+    bool made = added != NULL;
+    for (int32_t i = 0; made && i < t->n_added; i++)
+        made = json_array_append_new(added, added_node(&t->added[i])) == 0;
+    made = made && json_object_set(v->doc, "added_tokens", added) == 0 &&
+           json_dump_callback(v->doc, add_dump, &text, JSON_COMPACT) == 0;
+    json_decref(added);
+    bt_status st = made ? bt_gguf_put_text(out, "tokenizer.huggingface.json", text.data, text.len)
+                        : bt_fail(BT_NOMEM, "out of memory for the copy of tokenizer.json");
+    bt_buf_done(&text);
+    return st;
 }
 
 /* ---- writing ---- */
-
-/* Whether a space goes in front: a Prepend normalizer, or Metaspace with a prepend_scheme. */
-static bool adds_space(const vocab *v)
-{
-    json_t *pre = json_object_get(v->doc, "pre_tokenizer"),
-           *norm = json_object_get(v->doc, "normalizer"), *step;
-    const char *scheme = json_string_value(json_object_get(pre, "prepend_scheme"));
-    json_t *old = json_object_get(pre, "add_prefix_space");
-    size_t i;
-    if (scheme) return strcmp(scheme, "never") != 0;
-    if (old) return json_is_true(old);
-    json_array_foreach(json_object_get(norm, "normalizers"), i, step)
-    {
-        const char *type = json_string_value(json_object_get(step, "type"));
-        if (type && !strcmp(type, "Prepend")) return true;
-    }
-    return false;
-}
 
 static bt_status put_id(bt_gguf_out *out, const char *key, int32_t id)
 {
@@ -291,12 +261,28 @@ static bt_status put_ends(bt_gguf_out *out, const bt_model_file *file, const bt_
     return put_id(out, "tokenizer.ggml.eom_token_id", eom);
 }
 
-static bt_status put_specials(bt_gguf_out *out, const bt_model_file *file, const bt_tokenizer *t)
+/* Around a text GGUF can put bos and eos, each once. */
+static bt_status check_around(const bt_tokenizer *t)
 {
+    bool before = t->n_before == 0 || (t->n_before == 1 && t->before[0] == t->bos);
+    bool after = t->n_after == 0 || (t->n_after == 1 && t->after[0] == t->eos);
+    BT_FAIL_IF(!before, UNSUPPORTED,
+               "%d tokens, the first of them %d, go before a text; GGUF can put bos (%d) there",
+               t->n_before, t->before[0], t->bos);
+    BT_FAIL_IF(!after, UNSUPPORTED,
+               "%d tokens, the first of them %d, go after a text; GGUF can put eos (%d) there",
+               t->n_after, t->after[0], t->eos);
+    return BT_OK;
+}
+
+static bt_status put_specials(bt_gguf_out *out, const bt_model_file *file, const vocab *v)
+{
+    const bt_tokenizer *t = v->tokenizer;
     const char *template = bt_model_file_chat_template(file);
+    BT_TRY(check_around(t));
     BT_TRY(put_id(out, "tokenizer.ggml.bos_token_id", bt_tokenizer_bos(t)));
     BT_TRY(put_ends(out, file, t));
-    BT_TRY(put_id(out, "tokenizer.ggml.unknown_token_id", bt_tokenizer_unk(t)));
+    BT_TRY(put_id(out, "tokenizer.ggml.unknown_token_id", v->unk));
     BT_TRY(put_id(out, "tokenizer.ggml.padding_token_id", bt_tokenizer_pad(t)));
     BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_bos_token", bt_tokenizer_adds_bos(t)));
     BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_eos_token", bt_tokenizer_adds_eos(t)));
@@ -304,67 +290,125 @@ static bt_status put_specials(bt_gguf_out *out, const bt_model_file *file, const
                     : BT_OK;
 }
 
+static bt_status put_pieces(bt_gguf_out *out, const vocab *v, const char *model, const char *pre)
+{
+    size_t n = (size_t)v->n;
+    BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.model", model, strlen(model)));
+    BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.pre", pre, strlen(pre)));
+    BT_TRY(bt_gguf_put_texts(out, "tokenizer.ggml.tokens", v->piece, n));
+    BT_TRY(bt_gguf_put_array(out, "tokenizer.ggml.token_type", BT_GGUF_I32, v->type, n));
+    if (v->byte_level) return BT_OK;
+    BT_TRY(bt_gguf_put_array(out, "tokenizer.ggml.scores", BT_GGUF_F32, v->score, n));
+    BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_space_prefix", v->add_space_prefix));
+    BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.remove_extra_whitespaces",
+                            v->remove_extra_whitespaces));
+    if (!v->charsmap.len) return BT_OK;
+    return bt_gguf_put_array(out, "tokenizer.ggml.precompiled_charsmap", BT_GGUF_U8,
+                             v->charsmap.text, v->charsmap.len);
+}
+
+static bt_status put_byte_level(bt_gguf_out *out, vocab *v, const char *pre)
+{
+    json_t *merges;
+    BT_TRY(bt_json_get(v->model, "merges", JSON_ARRAY, &merges));
+    v->byte_level = true;
+    BT_TRY(read_pieces(v));
+    BT_TRY(put_pieces(out, v, "gpt2", pre));
+    return put_merges(out, v, merges);
+}
+
+static bt_status put_marked(bt_gguf_out *out, vocab *v, bool unigram)
+{
+    bt_hf_spaces spaces;
+    json_t *merges;
+    BT_TRY(bt_hf_spaces_read(v->doc, &spaces));
+    v->add_space_prefix = spaces.prefix;
+    v->remove_extra_whitespaces = spaces.squeeze;
+    if (unigram) {
+        BT_TRY(read_unigram(v));
+        BT_TRY(put_pieces(out, v, "t5", "default"));
+        return put_document(out, v);
+    }
+    BT_FAIL_IF(spaces.charsmap, UNSUPPORTED, "GGUF cannot say the normalizer 'Precompiled' of BPE");
+    BT_FAIL_IF(spaces.squeeze, UNSUPPORTED, "GGUF cannot say that BPE drops spaces");
+    BT_TRY(bt_json_get(v->model, "merges", JSON_ARRAY, &merges));
+    BT_TRY(read_pieces(v));
+    BT_TRY(read_scores(v, merges));
+    BT_TRY(put_pieces(out, v, "llama", "default"));
+    return spaces.plain ? BT_OK : put_document(out, v);
+}
+
+static bt_status put_json(bt_gguf_out *out, vocab *v, const char *path)
+{
+    bt_buf text = {0};
+    const char *type, *pre;
+    bt_status st = bt_file_read(path, JSON_BYTES_MAX, &text);
+    if (!st) st = bt_json_parse(text.data ? text.data : "", text.len, &v->doc);
+    bt_buf_done(&text);
+    BT_TRY(st);
+    BT_TRY(bt_json_get(v->doc, "model", JSON_OBJECT, &v->model));
+    bool unigram = v->tokenizer->model == TOK_UNIGRAM;
+    BT_TRY(bt_json_opt_text(v->model, "type", unigram ? "Unigram" : "BPE", &type));
+    BT_FAIL_IF(strcmp(type, unigram ? "Unigram" : "BPE"), FORMAT,
+               "a tokenizer of type '%.32s', which was another one a moment ago", type);
+    v->unk = bt_tokenizer_unk(v->tokenizer);
+    if (unigram) return put_marked(out, v, true);
+    BT_TRY(bt_hf_pre_name(v->doc, &pre));
+    return pre ? put_byte_level(out, v, pre) : put_marked(out, v, false);
+}
+
+static bt_status put_spmodel(bt_gguf_out *out, vocab *v, const bt_vocab_spec *spec)
+{
+    BT_FAIL_IF(spec->n_piece > v->n, FORMAT, "%d pieces, but the embedding has %d rows",
+               spec->n_piece, v->n);
+    for (int32_t i = 0; i < spec->n_piece; i++) {
+        if (spec->piece[i].len) v->piece[i] = (bt_name){spec->piece[i].text, spec->piece[i].len};
+        v->type[i] = spec->type[i];
+        v->score[i] = spec->score[i];
+        if (spec->type[i] == BT_PIECE_UNKNOWN) v->unk = i;
+    }
+    BT_TRY(fill_gaps(v));
+    v->add_space_prefix = spec->add_space_prefix;
+    v->remove_extra_whitespaces = spec->remove_extra_whitespaces;
+    v->charsmap = (bt_name){(const char *)spec->charsmap, spec->charsmap_len};
+    return put_pieces(out, v, spec->kind == BT_VOCAB_UNIGRAM ? "t5" : "llama", "default");
+}
+
+/* The file that the tokenizer was made of: tokenizer.json where there is one. */
 static bt_status put_vocab(bt_gguf_out *out, const bt_model_file *file, vocab *v)
 {
-    splits s = {0};
-    json_t *merges;
-    const char *type, *pre;
-    BT_TRY(bt_json_get(v->doc, "model", JSON_OBJECT, &v->model));
-    BT_TRY(bt_json_opt_text(v->model, "type", "BPE", &type));
-    BT_FAIL_IF(strcmp(type, "BPE"), UNSUPPORTED,
-               "a tokenizer of type '%.32s' cannot be written to GGUF; BPE can", type);
-    BT_TRY(bt_json_get(v->model, "merges", JSON_ARRAY, &merges));
-    const char *first =
-        json_string_value(json_object_get(json_object_get(v->doc, "pre_tokenizer"), "type"));
-    bool metaspace = !first || !strcmp(first, "Metaspace");
-    if (!metaspace) BT_TRY(read_splits(json_object_get(v->doc, "pre_tokenizer"), &s));
-    v->byte_level = s.bytes;
-    BT_FAIL_IF(!metaspace && !s.bytes, UNSUPPORTED,
-               "GGUF has no name for a pre-tokenizer of type '%.32s'", first);
-    BT_TRY(read_pieces(v));
-    const char *model = v->byte_level ? "gpt2" : "llama";
-    BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.model", model, strlen(model)));
-    BT_TRY(bt_gguf_put_texts(out, "tokenizer.ggml.tokens", v->piece, (size_t)v->n));
-    BT_TRY(bt_gguf_put_array(out, "tokenizer.ggml.token_type", BT_GGUF_I32, v->type, (size_t)v->n));
-    if (v->byte_level) {
-        BT_TRY(find_pre(v, &s, &pre));
-        BT_TRY(bt_gguf_put_text(out, "tokenizer.ggml.pre", pre, strlen(pre)));
-        BT_TRY(put_merges(out, v, merges));
-    } else {
-        BT_TRY(read_scores(v, merges));
-        BT_TRY(
-            bt_gguf_put_array(out, "tokenizer.ggml.scores", BT_GGUF_F32, v->score, (size_t)v->n));
-        BT_TRY(bt_gguf_put_bool(out, "tokenizer.ggml.add_space_prefix", adds_space(v)));
+    bt_buf path = {0};
+    bt_spmodel model;
+    const char *dir = bt_model_file_path(file);
+    bt_status st = bt_path_join(&path, dir, "tokenizer.json");
+    if (!st && bt_file_exists(path.data)) {
+        if ((st = put_json(out, v, path.data)) || (st = put_specials(out, file, v)))
+            bt_fail_note("tokenizer.json");
+    } else if (!st) {
+        st = bt_spmodel_open(&model, dir);
+        if (!st) {
+            if (!(st = put_spmodel(out, v, &model.spec))) st = put_specials(out, file, v);
+            bt_spmodel_close(&model);
+        }
+        if (st) bt_fail_note("tokenizer.model");
     }
-    return put_specials(out, file, v->tokenizer);
+    bt_buf_done(&path);
+    return st;
 }
 
 bt_status bt_hf_vocab_put(bt_gguf_out *out, const bt_model_file *file)
 {
     vocab v = {.tokenizer = bt_model_file_tokenizer(file),
-               .n = bt_model_file_hparams(file)->n_vocab};
-    bt_buf path = {0}, text = {0};
+               .n = bt_model_file_hparams(file)->n_vocab,
+               .unk = -1};
+    bt_status st;
     if (!v.tokenizer) return BT_OK;
     bt_arena_init(&v.arena, BT_MEM_MODEL);
-    bt_status st;
-    if ((st = bt_path_join(&path, bt_model_file_path(file), "tokenizer.json"))) goto done;
-    if (!bt_file_exists(path.data)) {
-        st = bt_fail(
-            BT_UNSUPPORTED,
-            "writing a tokenizer to GGUF needs a 'tokenizer.json', which the directory lacks");
-        goto done;
-    }
-    if ((st = bt_file_read(path.data, JSON_BYTES_MAX, &text)) ||
-        (st = bt_json_parse(text.data ? text.data : "", text.len, &v.doc)) ||
-        (st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.piece, (void **)&v.piece)) ||
-        (st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.type, (void **)&v.type)) ||
-        (st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.score, (void **)&v.score)) ||
-        (st = put_vocab(out, file, &v)))
-        bt_fail_note("tokenizer.json");
-done:
+    if (!(st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.piece, (void **)&v.piece)) &&
+        !(st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.type, (void **)&v.type)) &&
+        !(st = bt_arena_array(&v.arena, (size_t)v.n, sizeof *v.score, (void **)&v.score)))
+        st = put_vocab(out, file, &v);
     json_decref(v.doc);
-    bt_buf_done(&path);
-    bt_buf_done(&text);
     bt_arena_done(&v.arena);
     return st;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* hfvocab: a tokenizer.json as the keys of a GGUF file. */
+/* hfvocab: a directory's tokenizer.json or tokenizer.model as the keys of a GGUF file. */
 #pragma once
 #include "model/file/gguf_write.h"
 #include "model/file/modelfile.h"
@@ -7,5 +7,5 @@
 /* Write the tokenizer of an open Hugging Face directory (nothing when it has none). Ids that the
  * tokenizer lacks but the embedding has become unused pieces "[PAD7]".
  *
- * Errors  UNSUPPORTED: GGUF has no name for the pre-tokenizer, or the model is no BPE. */
+ * Errors  UNSUPPORTED: GGUF cannot say what the tokenizer does, and the message says which part. */
 BT_CHECKED bt_status bt_hf_vocab_put(bt_gguf_out *out, const bt_model_file *file);

@@ -41,6 +41,7 @@ bt_status bt_hf_config_open(bt_hf_config *c, const char *dir)
     if ((st = read_json(dir, "tokenizer_config.json", bt_json_parse_reals, &c->tokenizer)) ||
         (st = read_json(dir, "special_tokens_map.json", bt_json_parse, &c->special_map)) ||
         (st = read_json(dir, "generation_config.json", bt_json_parse, &c->generation)) ||
+        (st = read_json(dir, "added_tokens.json", bt_json_parse, &c->added)) ||
         (st = read_template(dir, &c->chat_template)))
         bt_hf_config_close(c);
     return st;
@@ -51,6 +52,7 @@ void bt_hf_config_close(bt_hf_config *c)
     json_decref(c->tokenizer);
     json_decref(c->special_map);
     json_decref(c->generation);
+    json_decref(c->added);
     bt_buf_done(&c->chat_template);
     *c = (bt_hf_config){0};
 }
@@ -103,6 +105,7 @@ bt_status bt_hf_config_count(const bt_hf_config *c, int32_t *ret_n)
 {
     json_t *table = c ? json_object_get(c->tokenizer, "added_tokens_decoder") : NULL, *node;
     const char *key;
+    if (c && *ret_n < c->n_id_min) *ret_n = c->n_id_min;
     json_object_foreach(table, key, node)
     {
         int32_t id;
@@ -126,6 +129,69 @@ bt_status bt_hf_config_tokens(const bt_hf_config *c, bt_tokenizer *t)
         if (st) bt_fail_note("added_tokens_decoder");
         BT_TRY(st);
     }
+    return BT_OK;
+}
+
+/* Whether `value` is the text, or an object, array or table that holds it as a value somewhere. */
+static bool mentions(json_t *value, json_t *text)
+{
+    const char *key;
+    json_t *part;
+    size_t i;
+    bool found = json_is_string(value) && json_equal(value, text);
+    json_array_foreach(value, i, part) found = found || mentions(part, text);
+    json_object_foreach(value, key, part) found = found || mentions(part, text);
+    return found;
+}
+
+static bool is_listed(const bt_hf_config *c, json_t *text)
+{
+    static const char *const keys[] = {"bos_token", "eos_token", "unk_token", "pad_token",
+                                       "additional_special_tokens"};
+    if (mentions(c->special_map, text)) return true;
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (mentions(json_object_get(c->tokenizer, keys[i]), text)) return true;
+    return false;
+}
+
+static bt_status old_added(const bt_hf_config *c, bt_hf_added *added)
+{
+    const char *key;
+    size_t len;
+    json_t *id;
+    json_object_keylen_foreach(c->added, key, len, id)
+    {
+        json_int_t value = json_integer_value(id);
+        BT_FAIL_IF(!json_is_integer(id) || value < 0 || value >= BT_TOK_PIECE_MAX, FORMAT,
+                   "added_tokens.json: the id of '%.64s' is not from 0 to %d", key,
+                   BT_TOK_PIECE_MAX - 1);
+        json_t *text = json_stringn(key, len);
+        BT_FAIL_IF(!text, NOMEM, "out of memory for an added token");
+        added->token[added->n++] =
+            (bt_added){.id = (int32_t)value, .text = {key, len}, .special = is_listed(c, text)};
+        json_decref(text);
+    }
+    return BT_OK;
+}
+
+bt_status bt_hf_config_added(const bt_hf_config *c, bt_arena *arena, bt_hf_added *ret)
+{
+    json_t *table = json_object_get(c->tokenizer, "added_tokens_decoder"), *node;
+    const char *key;
+    bool decoder = json_is_object(table);
+    bt_hf_added added = {0};
+    size_t n = decoder ? json_object_size(table) : json_object_size(c->added);
+    BT_TRY(bt_arena_array(arena, n, sizeof *added.token, (void **)&added.token));
+    if (!decoder) BT_TRY(old_added(c, &added));
+    json_object_foreach(table, key, node)
+    {
+        int32_t id;
+        BT_TRY(read_id(key, &id));
+        bt_status st = bt_hf_added_parse(node, id, &added.token[added.n++]);
+        if (st) bt_fail_note("added_tokens_decoder");
+        BT_TRY(st);
+    }
+    *ret = added;
     return BT_OK;
 }
 
@@ -220,7 +286,7 @@ static bt_status parse_file(const char *path, const bt_hf_config *config, bt_tok
              file.bytes[i] == '{') // a SentencePiece model begins with the byte 0x0A
         st = bt_tokjson_parse((const char *)file.bytes, file.len, config, ret);
     else
-        st = bt_spmodel_parse(file.bytes, file.len, ret);
+        st = bt_spmodel_parse(file.bytes, file.len, config, ret);
     bt_file_unmap(&file);
     return st;
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* spmodel: SentencePiece's tokenizer.model, a protobuf message. Reads the few fields that matter
- * and steps over the rest by wire type; every length is checked against what is left. Source:
- * protobuf "Encoding"; sentencepiece_model.proto. */
-#include "base/arena.h"
-#include "text/tokcore.h"
+ * and steps over the rest by wire type; every length is checked against what is left. The tokens
+ * that a directory adds to the model follow its pieces. Source: protobuf "Encoding";
+ * sentencepiece_model.proto. */
+#include "text/file/spmodel.h"
+#include "text/file/hfconfig.h"
 #include <string.h>
+
+enum { SP_BYTES_MAX = 512 << 20, GAP_MAX = 65536 };
 
 typedef struct wire {
     const uint8_t *at, *end;
@@ -69,8 +72,8 @@ static bt_status must_be(const field *f, uint32_t type, const char *name)
 }
 
 typedef struct model {
-    bt_arena arena;
-    bt_slice *piece;
+    bt_arena *arena;
+    bt_slice *piece; // [n], room for those that the directory adds
     float *score;
     int32_t *type;
     int32_t n;
@@ -241,30 +244,145 @@ static bt_status check_model(model *m)
     return check_role(m, &m->spec.pad, BT_PIECE_CONTROL, "pad_id");
 }
 
-static bt_status parse_all(model *m, wire w, bt_tokenizer **ret)
+/* ---- tokens that the directory adds ---- */
+
+/* How many ids there are with the added ones; files leave gaps, but no large ones. */
+static bt_status count_ids(int32_t n_piece, const bt_hf_added *added, int32_t *ret_n)
 {
+    int32_t n = n_piece;
+    for (int32_t i = 0; i < added->n; i++) {
+        int32_t id = added->token[i].id;
+        BT_FAIL_IF(id >= n_piece + added->n + GAP_MAX || id >= BT_TOK_PIECE_MAX, FORMAT,
+                   "added token '%.*s' has id %d, but the model has %d pieces",
+                   (int)added->token[i].text.len, added->token[i].text.text, id, n_piece);
+        if (id >= n) n = id + 1;
+    }
+    *ret_n = n;
+    return BT_OK;
+}
+
+/* A token's spelling as a piece: user pieces are matched in text that has U+2581 for a space. */
+static bt_status keep_piece(model *m, const bt_added *a, bt_slice *ret)
+{
+    char *text;
+    size_t n = 0;
+    BT_TRY(bt_arena_array(m->arena, 3 * a->text.len, 1, (void **)&text));
+    for (size_t i = 0; i < a->text.len; i++) {
+        bool mark = !a->special && a->text.text[i] == ' ';
+        memcpy(text + n, mark ? "\xE2\x96\x81" : &a->text.text[i], mark ? 3 : 1);
+        n += mark ? 3 : 1;
+    }
+    *ret = (bt_slice){text, n};
+    return BT_OK;
+}
+
+/* Over a piece of the model: one of its own tokens said again, or a placeholder put to use. */
+static bt_status put_added(model *m, const bt_added *a)
+{
+    bt_slice text, *old = &m->piece[a->id];
+    int32_t *type = &m->type[a->id];
+    BT_FAIL_IF(a->text.len == 0 || a->text.len > BT_PIECE_BYTES_MAX, FORMAT,
+               "added token %d has %zu bytes, must be from 1 to %d", a->id, a->text.len,
+               BT_PIECE_BYTES_MAX);
+    BT_TRY(keep_piece(m, a, &text));
+    bool same = old->len == text.len && !memcmp(old->text, text.text, text.len);
+    bool fixed = *type == BT_PIECE_UNKNOWN || *type == BT_PIECE_BYTE;
+    BT_FAIL_IF(fixed && !same, FORMAT, "added token '%.*s' has id %d, which is the model's '%.*s'",
+               (int)a->text.len, a->text.text, a->id, (int)old->len, old->text);
+    *old = text;
+    if (fixed || (same && *type == BT_PIECE_CONTROL)) return BT_OK;
+    *type = a->special ? BT_PIECE_CONTROL : BT_PIECE_USER;
+    return BT_OK;
+}
+
+/* Ids past the model's that nothing names stay without a text. Their score is below all others. */
+static bt_status add_tokens(model *m, const bt_hf_added *added, int32_t n_id)
+{
+    float lowest = 0;
+    for (int32_t i = 0; i < m->n; i++)
+        if (m->score[i] < lowest) lowest = m->score[i];
+    for (int32_t i = m->n; i < n_id; i++) {
+        m->piece[i] = (bt_slice){"", 0};
+        m->type[i] = BT_PIECE_UNUSED;
+        m->score[i] = lowest - 1;
+    }
+    m->n = n_id;
+    for (int32_t i = 0; i < added->n; i++) {
+        bt_status st = put_added(m, &added->token[i]);
+        if (st) bt_fail_note("added tokens");
+        BT_TRY(st);
+    }
+    return BT_OK;
+}
+
+/* ---- the whole ---- */
+
+static bt_status parse_all(model *m, wire w, const bt_hf_config *config)
+{
+    bt_hf_added added = {0};
     int32_t n;
+    if (config) BT_TRY(bt_hf_config_added(config, m->arena, &added));
     BT_TRY(count_pieces(w, &n));
-    BT_TRY(bt_arena_array(&m->arena, (size_t)n, sizeof *m->piece, (void **)&m->piece));
-    BT_TRY(bt_arena_array(&m->arena, (size_t)n, sizeof *m->score, (void **)&m->score));
-    BT_TRY(bt_arena_array(&m->arena, (size_t)n, sizeof *m->type, (void **)&m->type));
+    BT_TRY(count_ids(n, &added, &n));
+    BT_TRY(bt_arena_array(m->arena, (size_t)n, sizeof *m->piece, (void **)&m->piece));
+    BT_TRY(bt_arena_array(m->arena, (size_t)n, sizeof *m->score, (void **)&m->score));
+    BT_TRY(bt_arena_array(m->arena, (size_t)n, sizeof *m->type, (void **)&m->type));
     BT_TRY(parse_model(m, w));
     BT_TRY(check_model(m));
+    BT_TRY(add_tokens(m, &added, n));
     m->spec.kind = m->model_type == 1 ? BT_VOCAB_UNIGRAM : BT_VOCAB_SPM;
     m->spec.n_piece = m->n;
     m->spec.piece = m->piece;
     m->spec.score = m->score;
     m->spec.type = m->type;
-    return bt_tokenizer_new(&m->spec, ret);
+    return BT_OK;
 }
 
-bt_status bt_spmodel_parse(const uint8_t *bytes, size_t len, bt_tokenizer **ret)
+static bt_status read_spec(const uint8_t *bytes, size_t len, const bt_hf_config *config,
+                           bt_arena *arena, bt_vocab_spec *ret)
 {
-    model m = {.model_type = 1, .spec = bt_vocab_spec_empty()};
+    model m = {.arena = arena, .model_type = 1, .spec = bt_vocab_spec_empty()};
     m.spec.unk = 0, m.spec.bos = 1, m.spec.eos = 2; // the proto's defaults
     m.spec.add_space_prefix = m.spec.remove_extra_whitespaces = 1;
-    bt_arena_init(&m.arena, BT_MEM_TEXT);
-    bt_status st = parse_all(&m, (wire){bytes, bytes + len}, ret);
-    bt_arena_done(&m.arena);
+    BT_TRY(parse_all(&m, (wire){bytes, bytes + len}, config));
+    *ret = m.spec;
+    return BT_OK;
+}
+
+bt_status bt_spmodel_parse(const uint8_t *bytes, size_t len, const bt_hf_config *config,
+                           bt_tokenizer **ret)
+{
+    bt_arena arena;
+    bt_vocab_spec spec;
+    bt_arena_init(&arena, BT_MEM_TEXT);
+    bt_status st = read_spec(bytes, len, config, &arena, &spec);
+    if (!st) st = bt_tokenizer_new(&spec, ret);
+    bt_arena_done(&arena);
     return st;
+}
+
+bt_status bt_spmodel_open(bt_spmodel *m, const char *dir)
+{
+    bt_hf_config config;
+    bt_buf path = {0};
+    *m = (bt_spmodel){0};
+    bt_status st = bt_hf_config_open(&config, dir);
+    BT_TRY(st);
+    bt_arena_init(&m->arena, BT_MEM_TEXT);
+    if (!(st = bt_path_join(&path, dir, "tokenizer.model")) &&
+        !(st = bt_file_map(&m->file, path.data)))
+        st = m->file.len > SP_BYTES_MAX
+                 ? bt_fail(BT_LIMIT, "%zu bytes, at most %d", m->file.len, SP_BYTES_MAX)
+                 : read_spec(m->file.bytes, m->file.len, &config, &m->arena, &m->spec);
+    bt_buf_done(&path);
+    bt_hf_config_close(&config);
+    if (st) bt_spmodel_close(m);
+    return st;
+}
+
+void bt_spmodel_close(bt_spmodel *m)
+{
+    bt_file_unmap(&m->file);
+    bt_arena_done(&m->arena);
+    *m = (bt_spmodel){0};
 }

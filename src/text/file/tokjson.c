@@ -327,3 +327,55 @@ done:
         *ret = r.t;
     return st;
 }
+
+/* ---- a tokenizer.json that another container carries ---- */
+
+static bt_status same_pieces(const bt_tokenizer *t, const bt_vocab_spec *spec)
+{
+    for (int32_t i = 0; i < t->vocab.n; i++) {
+        const bt_slice *key = &t->vocab.key[i], *piece = &spec->piece[i];
+        bool same =
+            !key->text || (key->len == piece->len && !memcmp(key->text, piece->text, key->len));
+        BT_FAIL_IF(!same, FORMAT, "piece %d is '%.*s', but '%.*s' in the list of tokens", i,
+                   (int)key->len, key->text, (int)piece->len, piece->text);
+    }
+    return BT_OK;
+}
+
+static bt_status set_roles(bt_tokenizer *t, const bt_vocab_spec *spec)
+{
+    const struct {
+        int32_t id, *role;
+    } given[] = {{spec->bos, &t->bos}, {spec->eos, &t->eos}, {spec->eot, &t->eot},
+                 {spec->eom, &t->eom}, {spec->unk, &t->unk}, {spec->pad, &t->pad}};
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++)
+        if (given[i].id >= 0) *given[i].role = given[i].id;
+    const int32_t ends[] = {t->eos, t->eot, t->eom};
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (ends[i] >= 0) t->eog[ends[i]] = 1;
+    if (spec->add_bos >= 0) bt_tok_set_bos(t, spec->add_bos);
+    if (spec->add_eos >= 0) bt_tok_set_eos(t, spec->add_eos);
+    if (!spec->chat_template) return BT_OK;
+    return bt_arena_text(&t->arena, spec->chat_template, strlen(spec->chat_template),
+                         &t->chat_template);
+}
+
+bt_status bt_tokenizer_new_json(const char *text, size_t len, const bt_vocab_spec *spec,
+                                bt_tokenizer **ret)
+{
+    const bt_hf_config room = {.n_id_min = spec->n_piece};
+    bt_tokenizer *t = NULL;
+    bt_status st = bt_tokjson_parse(text, len, &room, &t);
+    if (!st && t->vocab.n != spec->n_piece)
+        st =
+            bt_fail(BT_FORMAT, "it has %d ids, but there are %d tokens", t->vocab.n, spec->n_piece);
+    if (!st) st = same_pieces(t, spec);
+    if (!st) st = set_roles(t, spec);
+    if (st) {
+        bt_fail_note("tokenizer.json");
+        bt_tokenizer_free(t);
+        return st;
+    }
+    *ret = t;
+    return BT_OK;
+}
