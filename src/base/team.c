@@ -21,6 +21,7 @@
 #include "base/team.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/clock.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -45,6 +46,7 @@ struct bt_team {
     bt_step (*step)(const void *ctx, int i); // the current run; written before epoch moves
     const void *ctx;
     int n_step;
+    int64_t *stamp; // thread 0's alone; NULL: nobody wants to know
 
     _Alignas(CACHE_LINE) _Atomic int64_t ticket; // the next chunk nobody has
     _Alignas(CACHE_LINE) atomic_int n_arrived;   // threads through with the current step
@@ -110,6 +112,10 @@ static void walk(bt_team *team, int t)
         bt_step s = team->step(team->ctx, i);
         int64_t n_chunk = bt_div_up(s.n_item, s.grain);
         assert(s.grain >= 1);
+        if (t == 0 && team->stamp) {
+            await_progress(team, i);
+            team->stamp[i] = bt_now_ns();
+        }
         if (n_chunk > 1) {
             await_progress(team, i);
             share_step(team, &s, n_chunk, t, i);
@@ -178,6 +184,15 @@ void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const v
         else
             sched_yield();
     }
+}
+
+void bt_team_run_timed(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
+                       int n_step, int64_t *ret_stamp)
+{
+    team->stamp = ret_stamp;
+    bt_team_run(team, step, ctx, n_step);
+    team->stamp = NULL;
+    ret_stamp[n_step] = bt_now_ns();
 }
 
 static bt_step the_only_step(const void *ctx, int i)

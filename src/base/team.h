@@ -33,5 +33,9 @@ int bt_team_size(const bt_team *team);
 void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
                  int n_step);
 
+/* The same, and thread 0 notes the clock: stamp[i] when step i began, stamp[n_step] at the end. */
+void bt_team_run_timed(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
+                       int n_step, int64_t *ret_stamp);
+
 /* Run one step. */
 void bt_team_run_one(bt_team *team, bt_step step);
