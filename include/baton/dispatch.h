@@ -75,6 +75,7 @@ typedef struct bt_exec_config {
     int64_t plan_bytes; /* bound on cached plans, default 16 MiB; at least n_slot + 1 are kept */
     int64_t capture_bytes; /* bound on captures, default 16 MiB; past it steps run eagerly */
     uint32_t off;          /* BT_NO_... */
+    bool clock;            /* fill in host_ns of the counters: two clock readings a stage */
 } bt_exec_config;
 
 /* Prepare a frozen graph: plan it at the largest shapes, allocate. Takes a reference to the graph.
@@ -138,8 +139,9 @@ typedef struct bt_exec_counters {
     uint64_t launches;               /* kernels enqueued, replays included */
     uint64_t waits;                  /* steps that had to wait for a slot or a ring */
     int64_t host_ns[3];              /* time spent in plan, bind, launch; waits not counted. Only
-                                      * while a trace is on or the clock was asked for */
+                                      * while a trace is on or `clock` was asked for */
 } bt_exec_counters;
+/* Exact while no step is in flight. */
 BT_API void bt_exec_get_counters(const bt_exec *exec, bt_exec_counters *ret_counters);
 
 typedef struct bt_exec_memory {

@@ -45,6 +45,9 @@ typedef struct bt_engine_config {
     int64_t n_kv_token; /* tokens in the KV pool, all requests; default: what n_seq_max requests of
                          * n_ctx need, capped at half of the free memory, at least one of n_ctx */
     bt_dtype kv_dtype;  /* BT_F32 (0, the default), BT_F16 or BT_BF16 */
+    uint32_t dispatch_off;   /* BT_NO_... of dispatch.h: do without caches, for measuring */
+    int32_t n_host_thread;   /* threads that dispatch, 1..3; see dispatch.h; default 1 */
+    struct bt_trace *trace;  /* record steps from the start; see trace.h; NULL (default): do not */
     bt_progress_fn progress; /* called while loading; may be NULL */
     void *progress_ctx;
 } bt_engine_config;
@@ -70,7 +73,13 @@ typedef struct bt_engine_stats {
     const char *cpu_level;
     int32_t n_running, n_waiting, n_page_free;
     uint64_t n_step, n_prompt_token, n_output_token, n_preempted;
+    /* of dispatching steps; see bt_exec_counters */
+    uint64_t plans_built, setups_run, setups_skipped, replays;
+    double host_s; /* spent on getting steps under way */
 } bt_engine_stats;
+/* Record the steps from now on; NULL stops. Not while a step runs. */
+BT_API void bt_engine_set_trace(bt_engine *engine, struct bt_trace *trace);
+
 BT_API void bt_engine_get_stats(const bt_engine *engine, bt_engine_stats *ret_stats);
 
 /* ---- a request ---- */

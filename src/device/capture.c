@@ -44,7 +44,7 @@ struct bt_capture {
     bt_device *device;
     bt_launch *launch;
     entry *entry;
-    void **block;            // device memory that the launches point into
+    void **block;                      // device memory that the launches point into
     bt_stream *own_stream[STREAM_MAX]; // 0 is the one replayed on
     bt_stream_event **event;
     int32_t n_launch, n_entry, n_block, n_stream, n_event;
@@ -158,7 +158,8 @@ static bt_status wait(bt_capture_log *log, bt_stream *stream, const log_event *e
 {
     if (!stream->log) BT_TRY(join(log, stream));
     int32_t s = index_of(log, stream);
-    BT_TRY(add_entry(log, (entry){.kind = WAIT, .stream = s, .event = (int32_t)(event - log->event)}));
+    BT_TRY(
+        add_entry(log, (entry){.kind = WAIT, .stream = s, .event = (int32_t)(event - log->event)}));
     for (int32_t i = 0; i < STREAM_MAX; i++)
         if (log->known[s][i] < event->known[i]) log->known[s][i] = event->known[i];
     return BT_OK;

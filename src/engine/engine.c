@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/trace.h"
 #include "engine/params.h"
 #include "engine/parts.h"
 #include "engine/sampler.h"
@@ -64,6 +65,9 @@ static bt_status gather_eog(bt_engine *e)
 
 static void take_stats(bt_engine *e)
 {
+    const bt_runner *r = &e->parts.runner;
+    bt_runner_counters c = {0};
+    if (r->get_counters) r->get_counters(r->self, &c);
     bt_lock_take(&e->stats_lock);
     e->stats.n_running = e->sched.n_running;
     e->stats.n_waiting = e->sched.n_waiting;
@@ -72,6 +76,11 @@ static void take_stats(bt_engine *e)
     e->stats.n_step = e->n_step;
     e->stats.n_prompt_token = e->n_prompt_token;
     e->stats.n_output_token = e->n_output_token;
+    e->stats.plans_built = c.plans_built;
+    e->stats.setups_run = c.setups_run;
+    e->stats.setups_skipped = c.setups_skipped;
+    e->stats.replays = c.replays;
+    e->stats.host_s = (double)c.host_ns * 1e-9;
     bt_lock_give(&e->stats_lock);
 }
 
@@ -141,6 +150,12 @@ void bt_engine_close(bt_engine *e)
 
 const bt_tokenizer *bt_engine_tokenizer(const bt_engine *e) { return e->parts.tokenizer; }
 const bt_model_file *bt_engine_model(const bt_engine *e) { return e->parts.file; }
+
+void bt_engine_set_trace(bt_engine *e, bt_trace *trace)
+{
+    e->parts.trace = trace;
+    if (e->parts.runner.set_trace) e->parts.runner.set_trace(e->parts.runner.self, trace);
+}
 
 void bt_engine_get_stats(const bt_engine *engine, bt_engine_stats *ret_stats)
 {
@@ -315,19 +330,44 @@ static void advance_all(bt_engine *e, const float *logits)
                     logits + (int64_t)e->alive[i]->first_out * e->parts.runner.n_vocab);
 }
 
+static void note_span(const bt_engine *e, const char *name, uint64_t step, int64_t begin_ns)
+{
+    if (e->parts.trace)
+        bt_trace_add(e->parts.trace, &(bt_span){.begin_ns = begin_ns,
+                                                .end_ns = bt_now_ns(),
+                                                .name = name,
+                                                .lane = BT_LANE_ENGINE,
+                                                .step = (int32_t)step});
+}
+
+/* Set the batch under way, make ready for the next one beside it, wait for its logits. */
+static bt_status run_batch(bt_engine *e, const float **ret_logits)
+{
+    const bt_runner *r = &e->parts.runner;
+    int32_t n_tok, n_out;
+    BT_TRY(r->begin(r->self, &e->sched.batch));
+    if (r->prepare && bt_sched_predict(&e->sched, &n_tok, &n_out))
+        r->prepare(r->self, n_tok, n_out);
+    return r->finish(r->self, ret_logits);
+}
+
 bt_status bt_engine_step(bt_engine *e, int32_t *ret_n_alive)
 {
     const float *logits;
     bt_status st = BT_OK;
+    int64_t begin_ns = bt_now_ns();
     hear_users(e);
     bt_sched_plan(&e->sched);
+    note_span(e, "schedule", e->n_step + 1, begin_ns);
     if (e->sched.batch.n_tok > 0) {
         e->n_step++;
-        st = e->parts.runner.run(e->parts.runner.self, &e->sched.batch, &logits);
+        st = run_batch(e, &logits);
+        begin_ns = bt_now_ns();
         if (st == BT_OK)
             advance_all(e, logits);
         else
             finish_all_running(e);
+        note_span(e, "sample", e->n_step, begin_ns);
     }
     take_stats(e);
     if (ret_n_alive)

@@ -27,9 +27,13 @@ static bt_status open_runner(const bt_engine_config *config, const bt_capacity *
         .limits = capacity->sched.limits,
         .n_thread = capacity->n_thread,
         .cpu_level = config->cpu_level,
+        .dispatch_off = config->dispatch_off,
+        .n_host_thread = config->n_host_thread,
+        .trace = config->trace,
         .progress = {.fn = config->progress, .ctx = config->progress_ctx}};
     int32_t n_thread;
     BT_TRY(bt_model_runner_open(parts->file, &runner, &parts->runner));
+    parts->trace = config->trace;
     bt_model_runner_device(&parts->runner, &parts->cpu_level, &n_thread);
     return BT_OK;
 }

@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-/* modelrunner: one batch = one plan (found, or made for a new number of tokens) = one list of
- * launches.
+/* modelrunner: one batch = one step of an executable: the model's graph on a device.
  *
  * Only the numbers of tokens and of wanted rows are shapes. Positions, slots and block tables are
- * data in arrays that never move, so a plan is bound once and a growing sequence hits the same
- * plan. */
+ * data in arrays that never move, so a plan is bound once, and a growing sequence hits the same
+ * plan. While the device runs a step the next one's plan is made, if it is not there yet. */
 #include "engine/modelrunner.h"
 #include "base/bits.h"
+#include "base/clock.h"
+#include "baton/dispatch.h"
 #include "device/cpu.h"
-#include "graph/plan.h"
 #include "model/decoder.h"
-
-enum { N_PLAN = 32 };
 
 typedef struct model_runner {
     const bt_hparams *hp;
     bt_batch_limits limits;
     bt_device *device;
-    bt_stream *stream;
+    bt_context *context;
     bt_weights *weights;
-    bt_graph *graph;
-    bt_plan_cache *plans;
-    void *kv; // all pools, one block
-    void *arena;
-    bt_desc *in_desc; // [n_input] of the current batch
-    void **in_ptr;    // [n_input]
+    bt_exec *exec;
+    void *kv;           // all pools, one block
+    bt_desc *in_desc;   // [n_input] of the current batch
+    bt_desc *next_desc; // [n_input] of the batch that is prepared
+    void **in_ptr;      // [n_input]
     int32_t n_input;
     const bt_batch *batch; // whose arrays are bound; must stay the same
+    bt_ticket ticket;      // of the step under way
+    int64_t host_ns;
 } model_runner;
 
 static bool pool_bytes(const bt_hparams *hp, const bt_batch_limits *limits, int64_t *ret_bytes)
@@ -44,17 +43,27 @@ int64_t bt_model_runner_kv_bytes(const bt_hparams *hp, const bt_batch_limits *li
     return pool_bytes(hp, limits, &n) && bt_mul_fits(n, (int64_t)hp->n_layer * 2, &n) ? n : -1;
 }
 
-/* Input descriptors for n_tok tokens of which n_out are wanted. */
-static void describe_inputs(const model_runner *r, int64_t n_tok, int64_t n_out, bt_desc *ret_desc)
+/* The shapes that depend on the batch: n_tok tokens of which n_out are wanted. */
+static void describe_batch(int64_t n_tok, int64_t n_out, bt_desc *ret_desc)
+{
+    ret_desc[BT_DECODER_IDS].dim[0] = n_tok;
+    ret_desc[BT_DECODER_POS].dim[0] = n_tok;
+    ret_desc[BT_DECODER_SEQ].dim[0] = n_tok;
+    ret_desc[BT_DECODER_SLOT].dim[0] = n_tok;
+    ret_desc[BT_DECODER_OUT_ROW].dim[0] = n_out;
+}
+
+/* All inputs, at the largest batch. */
+static void describe_inputs(const model_runner *r, bt_desc *ret_desc)
 {
     const bt_batch_limits *l = &r->limits;
     const bt_hparams *hp = r->hp;
-    ret_desc[BT_DECODER_IDS] = bt_desc_1d(BT_I32, n_tok);
-    ret_desc[BT_DECODER_POS] = bt_desc_1d(BT_I32, n_tok);
-    ret_desc[BT_DECODER_SEQ] = bt_desc_1d(BT_I32, n_tok);
-    ret_desc[BT_DECODER_SLOT] = bt_desc_1d(BT_I64, n_tok);
+    ret_desc[BT_DECODER_IDS] = bt_desc_1d(BT_I32, l->n_tok_max);
+    ret_desc[BT_DECODER_POS] = bt_desc_1d(BT_I32, l->n_tok_max);
+    ret_desc[BT_DECODER_SEQ] = bt_desc_1d(BT_I32, l->n_tok_max);
+    ret_desc[BT_DECODER_SLOT] = bt_desc_1d(BT_I64, l->n_tok_max);
     ret_desc[BT_DECODER_TABLE] = bt_desc_2d(BT_I32, l->n_seq_max, l->n_page_max);
-    ret_desc[BT_DECODER_OUT_ROW] = bt_desc_1d(BT_I32, n_out);
+    ret_desc[BT_DECODER_OUT_ROW] = bt_desc_1d(BT_I32, l->n_out_max);
     for (int32_t i = 0; i < hp->n_layer; i++) {
         bt_desc *pool = &ret_desc[BT_DECODER_KV + 2 * i];
         pool[0] = bt_desc_4d(l->kv_dtype, l->n_page, hp->n_kv, hp->d_head, l->page_len);
@@ -73,33 +82,67 @@ static void point_inputs(model_runner *r, const bt_batch *batch)
     r->in_ptr[BT_DECODER_OUT_ROW] = batch->out_row;
 }
 
-static bt_status run(void *self, const bt_batch *batch, const float **ret_logits)
+static bt_status begin(void *self, const bt_batch *batch)
 {
     model_runner *r = self;
-    bt_plan *plan;
+    int64_t begin_ns = bt_now_ns();
     if (!r->batch) point_inputs(r, batch);
     assert(r->batch == batch && batch->n_tok <= r->limits.n_tok_max &&
            batch->n_out <= r->limits.n_out_max);
-    describe_inputs(r, batch->n_tok, batch->n_out, r->in_desc);
-    BT_TRY(bt_plan_cache_get(r->plans, r->in_desc, &plan));
-    bt_plan_cache_bind(r->plans, plan, r->in_ptr, r->arena);
-    BT_TRY(bt_stream_submit(r->stream, plan->launch, plan->n_launch));
-    BT_TRY(bt_stream_sync(r->stream));
-    *ret_logits = bt_plan_output(plan, 0);
+    describe_batch(batch->n_tok, batch->n_out, r->in_desc);
+    bt_status st = bt_exec_submit(r->exec, r->in_desc, r->in_ptr, -1, &r->ticket);
+    r->host_ns += bt_now_ns() - begin_ns;
+    return st;
+}
+
+/* A plan that has to be made is made beside the device, which therefore has to begin by itself. One
+ * that cannot be made will say so when its batch comes. */
+static void prepare(void *self, int32_t n_tok, int32_t n_out)
+{
+    model_runner *r = self;
+    if (n_tok > r->limits.n_tok_max || n_out > r->limits.n_out_max) return;
+    describe_batch(n_tok, n_out, r->next_desc);
+    if (bt_exec_is_prepared(r->exec, r->next_desc)) return;
+    bt_status st = bt_exec_start(r->exec);
+    if (st == BT_OK) st = bt_exec_prepare(r->exec, r->next_desc);
+    (void)st;
+}
+
+static bt_status finish(void *self, const float **ret_logits)
+{
+    model_runner *r = self;
+    BT_TRY(bt_exec_wait(r->exec, r->ticket, -1));
+    *ret_logits = bt_exec_output(r->exec, r->ticket, 0);
     return BT_OK;
+}
+
+static void get_counters(const void *self, bt_runner_counters *ret_counters)
+{
+    const model_runner *r = self;
+    bt_exec_counters c;
+    bt_exec_get_counters(r->exec, &c);
+    *ret_counters = (bt_runner_counters){.plans_built = c.plans_built,
+                                         .setups_run = c.setups_run,
+                                         .setups_skipped = c.setups_skipped,
+                                         .replays = c.replays,
+                                         .host_ns = r->host_ns};
+}
+
+static void set_trace(void *self, bt_trace *trace)
+{
+    bt_device_set_trace(((model_runner *)self)->device, trace);
 }
 
 static void close_runner(void *self)
 {
     model_runner *r = self;
-    bt_plan_cache_free(r->plans);
-    bt_graph_unref(r->graph);
+    bt_exec_close(r->exec);
+    bt_context_close(r->context);
     bt_weights_free(r->weights);
-    if (r->device) bt_device_free(r->device, r->arena);
-    bt_stream_free(r->stream);
     bt_device_close(r->device);
     bt_free(r->kv);
     bt_free(r->in_desc);
+    bt_free(r->next_desc);
     bt_free(r->in_ptr);
     bt_free(r);
 }
@@ -116,26 +159,42 @@ static bt_status alloc_kv(model_runner *r, int64_t *ret_bytes)
     return BT_OK;
 }
 
+static bt_status open_exec(model_runner *r, const bt_model_runner_config *config, bt_runner *ret)
+{
+    bt_graph *graph;
+    bt_exec_memory memory;
+    bt_context_config context = {.n_host_thread = config->n_host_thread};
+    BT_TRY(bt_context_open(r->device, &context, &r->context));
+    BT_TRY(bt_decoder_build(r->hp, r->weights, &graph));
+    describe_inputs(r, r->in_desc);
+    describe_inputs(r, r->next_desc);
+    bt_status st = bt_exec_open(
+        r->context, graph,
+        &(bt_exec_config){.max_desc = r->in_desc, .n_slot = 1, .off = config->dispatch_off},
+        &r->exec);
+    bt_graph_unref(graph); // the executable keeps it
+    BT_TRY(st);
+    bt_exec_get_memory(r->exec, &memory);
+    ret->workspace_bytes = memory.arena_bytes + memory.output_bytes;
+    return BT_OK;
+}
+
 static bt_status open_parts(model_runner *r, const bt_model_file *file,
                             const bt_model_runner_config *config, bt_runner *ret)
 {
-    bt_op_env env;
     r->n_input = BT_DECODER_KV + 2 * r->hp->n_layer;
-    BT_TRY(
-        bt_alloc_array((void **)&r->in_desc, (size_t)r->n_input, sizeof *r->in_desc, BT_MEM_PLAN));
-    BT_TRY(bt_alloc_array((void **)&r->in_ptr, (size_t)r->n_input, sizeof *r->in_ptr, BT_MEM_PLAN));
+    size_t n_input = (size_t)r->n_input;
+    BT_TRY(bt_alloc_array((void **)&r->in_desc, n_input, sizeof *r->in_desc, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&r->next_desc, n_input, sizeof *r->next_desc, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&r->in_ptr, n_input, sizeof *r->in_ptr, BT_MEM_PLAN));
     BT_TRY(bt_device_open(
         "cpu", &(bt_device_config){.n_thread = config->n_thread, .cpu_level = config->cpu_level},
         &r->device));
-    BT_TRY(bt_stream_new(r->device, &r->stream));
-    env = (bt_op_env){.kernels = r->device->kernels};
+    bt_device_set_trace(r->device, config->trace);
+    bt_op_env env = {.kernels = r->device->kernels};
     BT_TRY(
         bt_weights_load(file, bt_device_cpu_team(r->device), &env, &config->progress, &r->weights));
-    BT_TRY(bt_decoder_build(r->hp, r->weights, &r->graph));
-    describe_inputs(r, r->limits.n_tok_max, r->limits.n_out_max, r->in_desc);
-    BT_TRY(bt_plan_cache_new(r->graph, &env, r->in_desc, N_PLAN, &r->plans));
-    ret->workspace_bytes = bt_plan_cache_arena_bytes(r->plans);
-    BT_TRY(bt_device_alloc(r->device, (size_t)ret->workspace_bytes, &r->arena));
+    BT_TRY(open_exec(r, config, ret));
     return alloc_kv(r, &ret->kv_bytes);
 }
 
@@ -146,7 +205,14 @@ bt_status bt_model_runner_open(const bt_model_file *file, const bt_model_runner_
     BT_TRY(bt_alloc_zero((void **)&r, sizeof *r, BT_MEM_MODEL));
     r->hp = bt_model_file_hparams(file);
     r->limits = config->limits;
-    bt_runner ret = {.run = run, .close = close_runner, .self = r, .n_vocab = r->hp->n_vocab};
+    bt_runner ret = {.begin = begin,
+                     .prepare = prepare,
+                     .finish = finish,
+                     .get_counters = get_counters,
+                     .set_trace = set_trace,
+                     .close = close_runner,
+                     .self = r,
+                     .n_vocab = r->hp->n_vocab};
     bt_status st = open_parts(r, file, config, &ret);
     if (st != BT_OK) {
         close_runner(r);

@@ -2,6 +2,7 @@
 /* modelrunner: the real runner: a model's graph on a device, with the paged KV pool it writes and
  * reads. */
 #pragma once
+#include "baton/trace.h"
 #include "engine/runner.h"
 #include "model/file/modelfile.h"
 
@@ -9,6 +10,9 @@ typedef struct bt_model_runner_config {
     bt_batch_limits limits;
     int32_t n_thread;      // 0: one a processor
     const char *cpu_level; // NULL: the best there is, capped by $BATON_CPU
+    uint32_t dispatch_off; // BT_NO_... of dispatch.h
+    int32_t n_host_thread; // 0: one
+    bt_trace *trace;       // NULL: none
     bt_progress progress;  // while packing
 } bt_model_runner_config;
 

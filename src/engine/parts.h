@@ -9,6 +9,7 @@ typedef struct bt_engine_parts {
     const bt_tokenizer *tokenizer; // NULL: events carry no text
     const int32_t *eos; // [n_eos] ids that end a generation, besides the tokenizer's; copied
     int32_t n_eos;
+    bt_trace *trace;     // NULL: none
     bt_model_file *file; // what bt_engine_model answers; may be NULL
     void (*close_file)(
         bt_model_file *file); // called with the engine's end; NULL when there is no file

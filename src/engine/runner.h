@@ -5,6 +5,7 @@
 #pragma once
 #include "base/status.h"
 #include "baton/tensor.h"
+#include "baton/trace.h"
 
 /* One step's work as arrays that live as long as the engine; the scheduler fills them in place.
  * Tokens of one sequence are consecutive and in order. All ids and slots are valid by construction.
@@ -31,10 +32,22 @@ typedef struct bt_batch_limits {
     bt_dtype kv_dtype;
 } bt_batch_limits;
 
+/* What a runner's dispatch has done; see bt_exec_counters. */
+typedef struct bt_runner_counters {
+    uint64_t plans_built, setups_run, setups_skipped, replays;
+    int64_t host_ns; // spent in `begin`
+} bt_runner_counters;
+
 typedef struct bt_runner {
-    /* Run the batch; *ret_logits is [n_out, n_vocab], valid until the next call. Allocates nothing.
-     */
-    bt_status (*run)(void *self, const bt_batch *batch, const float **ret_logits);
+    /* Set the batch under way. It may be on the device from here on: its arrays stay as they are
+     * until `finish`. Allocates nothing. */
+    bt_status (*begin)(void *self, const bt_batch *batch);
+    /* May be NULL. Between the two: a batch of this size is likely to be next. */
+    void (*prepare)(void *self, int32_t n_tok, int32_t n_out);
+    /* Wait for it; *ret_logits is [n_out, n_vocab], valid until the next `begin`. */
+    bt_status (*finish)(void *self, const float **ret_logits);
+    void (*get_counters)(const void *self, bt_runner_counters *ret_counters); // may be NULL
+    void (*set_trace)(void *self, bt_trace *trace);                           // may be NULL
     void (*close)(void *self);
     void *self;
     int32_t n_vocab;

@@ -297,6 +297,35 @@ static void fill_sequence(bt_sched *s, bt_request *r)
     b->n_seq++;
 }
 
+/* Tokens that a running request will want once the planned step is over; *ret_prompt: of its prompt. */
+static int32_t wanted_after(const bt_sched *s, const bt_request *r, bool *ret_prompt)
+{
+    int32_t n_done = r->n_done + r->n_take;
+    *ret_prompt = n_done < r->n_id;
+    if (r->paused || r->n_take == 0) return 0;
+    if (*ret_prompt) return (int32_t)bt_min_i64(r->n_id - n_done, s->config.n_chunk);
+    return r->n_id + 1 < r->n_prompt + r->n_output_max; // not when the token that comes is the last
+}
+
+bool bt_sched_predict(const bt_sched *s, int32_t *ret_n_tok, int32_t *ret_n_out)
+{
+    int32_t n_decode = 0, n_prompt = 0, n_out = 0;
+    bool prompt;
+    for (int32_t i = 0; i < s->n_running; i++)
+        n_decode += wanted_after(s, s->running[i], &prompt) && !prompt;
+    for (int32_t i = 0; i < s->n_running; i++) {
+        const bt_request *r = s->running[i];
+        int32_t want = wanted_after(s, r, &prompt);
+        if (!prompt || !want) continue;
+        want = (int32_t)bt_min_i64(want, s->config.limits.n_tok_max - n_decode - n_prompt);
+        n_prompt += want;
+        n_out += r->n_done + r->n_take + want == r->n_id;
+    }
+    *ret_n_tok = n_decode + n_prompt;
+    *ret_n_out = n_decode + n_out;
+    return *ret_n_tok > 0;
+}
+
 void bt_sched_plan(bt_sched *s)
 {
     s->n_step++;

@@ -40,6 +40,10 @@ void bt_sched_done(bt_sched *sched); // {0} is nothing
 /* Add a request to those waiting; there is room for n_request_max. */
 void bt_sched_add(bt_sched *sched, bt_request *request);
 
+/* What the step after the planned one is likely to be, if nobody comes, goes or stops early: its
+ * tokens and rows of logits. False when there is none. */
+bool bt_sched_predict(const bt_sched *sched, int32_t *ret_n_tok, int32_t *ret_n_out);
+
 /* Forget a request, waiting or running; its pages are free again. */
 void bt_sched_remove(bt_sched *sched, bt_request *request);
 

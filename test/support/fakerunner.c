@@ -48,7 +48,7 @@ static void write_logits(fake_runner *f, const bt_batch *b, int32_t row, float *
     if (f->script) logits[f->script(f->script_ctx, ids, pos + 1)] = 100;
 }
 
-static bt_status run(void *self, const bt_batch *b, const float **ret_logits)
+static bt_status begin(void *self, const bt_batch *b)
 {
     fake_runner *f = self;
     check_batch(f, b);
@@ -68,7 +68,12 @@ static bt_status run(void *self, const bt_batch *b, const float **ret_logits)
         write_logits(f, b, b->out_row[i], f->logits + (int64_t)i * f->n_vocab);
     for (int32_t i = 0; f->n_run == f->poison_at && i < b->n_out * f->n_vocab; i++)
         f->logits[i] = f->poison;
-    *ret_logits = f->logits;
+    return BT_OK;
+}
+
+static bt_status finish(void *self, const float **ret_logits)
+{
+    *ret_logits = ((fake_runner *)self)->logits;
     return BT_OK;
 }
 
@@ -119,7 +124,8 @@ bt_status fake_open(const bt_engine_config *config, fake_runner *f, const bt_tok
     f->closed = false;
     bt_status st = make_pool(f);
     if (st == BT_OK) {
-        bt_engine_parts parts = {.runner = {.run = run,
+        bt_engine_parts parts = {.runner = {.begin = begin,
+                                            .finish = finish,
                                             .close = close_fake,
                                             .self = f,
                                             .n_vocab = f->n_vocab,
