@@ -131,7 +131,7 @@ static bt_status open_parts(model_runner *r, const bt_model_file *file,
     env = (bt_op_env){.kernels = r->device->kernels};
     BT_TRY(
         bt_weights_load(file, bt_device_cpu_team(r->device), &env, &config->progress, &r->weights));
-    BT_TRY(bt_decoder_build(r->hp, r->weights, &r->graph));
+    BT_TRY(bt_decoder_build(r->hp, r->weights, config->ops, &r->graph));
     describe_inputs(r, r->limits.n_tok_max, r->limits.n_out_max, r->in_desc);
     BT_TRY(bt_plan_cache_new(r->graph, &env, r->in_desc, N_PLAN, &r->plans));
     ret->workspace_bytes = bt_plan_cache_arena_bytes(r->plans);

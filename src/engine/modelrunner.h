@@ -3,6 +3,7 @@
  * reads. */
 #pragma once
 #include "engine/runner.h"
+#include "graph/custom.h"
 #include "model/file/modelfile.h"
 
 typedef struct bt_model_runner_config {
@@ -10,6 +11,7 @@ typedef struct bt_model_runner_config {
     int32_t n_thread;      // 0: one a processor
     const char *cpu_level; // NULL: the best there is, capped by $BATON_CPU
     bt_progress progress;  // while packing
+    const bt_op_set *ops;  // operators of the graph; outlives the runner. NULL: the built-in ones
 } bt_model_runner_config;
 
 /* Pack the model's weights, build its graph, plan the arena for the largest batch, allocate the
