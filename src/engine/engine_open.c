@@ -69,8 +69,7 @@ bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine)
                "model is NULL; a file, a directory or synth:SHAPE is needed");
     BT_FAIL_IF((unsigned)config->kv_dtype >= BT_DTYPE_COUNT, INVALID,
                "kv_dtype is %d; allowed are f32, f16 and bf16", (int)config->kv_dtype);
-    BT_TRY(
-        bt_op_set_open(config->op_libs, config->n_op_lib, &parts.ops)); // cheap: before the model
+    BT_TRY(bt_op_set_open(config->op_libs, config->n_op_lib, &parts.ops)); // before the long part
     bt_status st = open_model(config, &parts, ret_engine);
     if (st) bt_op_set_close(&parts.ops);
     return st;
