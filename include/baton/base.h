@@ -54,6 +54,11 @@ BT_API const char *bt_status_name(bt_status status);
  * The text is valid until the thread's next failing call into baton. */
 BT_API const char *bt_error_message(void);
 
+/* Set the calling thread's error message and return `status`: how an operator of one's own says what
+ * is wrong with its inputs, as in  return bt_error_set(BT_INVALID, "x has %d columns", n);
+ * Long messages are cut; newlines and other control characters become '?'. */
+BT_API bt_status bt_error_set(bt_status status, const char *fmt, ...) BT_PRINTF(2, 3);
+
 /* Return the library's version, "MAJOR.MINOR.PATCH". */
 BT_API const char *bt_version(void);
 

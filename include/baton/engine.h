@@ -50,11 +50,17 @@ typedef struct bt_engine_config {
     struct bt_trace *trace;  /* record steps from the start; see trace.h; NULL (default): do not */
     bt_progress_fn progress; /* called while loading; may be NULL */
     void *progress_ctx;
+    const char *const
+        *op_libs;     /* [n_op_lib] files of operator libraries (op.h); open as long as the
+                                 * engine. An operator of one that has a built-in one's name takes
+                                 * its place in the model's graph; later files win over earlier */
+    int32_t n_op_lib; /* 0 (default): the built-in operators alone */
 } bt_engine_config;
 
 /* Open the model, pack its weights, plan and allocate everything a step needs.
  * Errors  NOTFOUND, IO, FORMAT, UNSUPPORTED: the model.  NOMEM: the message says what it would
- * take. */
+ * take.  Those of bt_op_library_open; INVALID: an operator's inputs or parameters are not those of
+ * the built-in one whose place it takes. */
 BT_API BT_CHECKED bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine);
 
 /* Close; requests that are still alive end as CANCELLED and are freed with it. NULL is nothing. */

@@ -144,8 +144,11 @@ BT_API void *bt_op_launch(const bt_op_bind *node, const bt_op *op, int i, int64_
  *
  * A library is a shared object that exports BT_OP_LIBRARY(name, operators...), built against these
  * headers alone (pkg-config baton). Its operators are used like built-in ones: cached, captured,
- * traced. bt_op_library_open checks that it was built for this ABI, and every row of it. */
-enum { BT_OP_ABI = 1 };
+ * traced. bt_op_library_open checks that it was built for this ABI, and every row of it.
+ *
+ * A library is code and runs with all rights of the program, from its constructors on, which run
+ * before anything can be checked. Load only what you would run. */
+enum { BT_OP_ABI = 1, BT_OP_LIBRARY_OP_MAX = 1024 };
 
 typedef struct bt_op_library_info {
     uint32_t abi, desc_bytes, op_bytes, launch_bytes; /* as the library was compiled */
@@ -170,15 +173,19 @@ typedef struct bt_op_library_info {
 
 typedef struct bt_op_library bt_op_library;
 
-/* Load a library of operators. It must stay open while a graph uses its operators.
- * Errors  IO: not a shared object, with the loader's words.  UNSUPPORTED: another ABI; says which.
- *         INVALID: an operator's row is wrong, or two have one name; names it. */
+/* Load a library of operators from a file; a path without a slash is one in the current directory.
+ * It must stay open while a graph uses its operators, or a trace that names them is read.
+ * Errors  NOTFOUND: no such file.  IO: not a whole shared object of this machine, or the loader's
+ *         words.  UNSUPPORTED: another ABI; says which.  INVALID: not a library of operators, an
+ *         operator's row is wrong, or two have one name; names it. */
 BT_API BT_CHECKED bt_status bt_op_library_open(const char *path, bt_op_library **ret_library);
 BT_API void bt_op_library_close(bt_op_library *library); /* NULL is nothing */
-BT_API const bt_op *bt_op_library_find(const bt_op_library *library, const char *name);
+BT_API const bt_op *bt_op_library_find(const bt_op_library *library,
+                                       const char *name); /* NULL: none of that name */
 BT_API const char *bt_op_library_name(const bt_op_library *library);
 BT_API int32_t bt_op_library_count(const bt_op_library *library);
-BT_API const bt_op *bt_op_library_at(const bt_op_library *library, int32_t i);
+BT_API const bt_op *bt_op_library_at(const bt_op_library *library,
+                                     int32_t i); /* NULL: no such row */
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,7 @@
 
 typedef struct chat_options {
     bt_model_options model;
-    bt_engine_config engine;
+    bt_engine_options engine;
     bt_sampling_options sampling;
     const char *system;
 } chat_options;
@@ -274,7 +274,7 @@ static bt_status open_and_converse(chat_options *o)
     if (st == BT_OK && !bt_model_file_chat_template(bt_engine_model(c.engine)))
         st = bt_fail(BT_UNSUPPORTED,
                      "'%s' has no chat template; 'baton run' continues texts with it",
-                     o->engine.model);
+                     o->engine.config.model);
     if (st == BT_OK && o->system) st = do_system(&c, o->system);
     if (st == BT_OK) st = converse(&c);
     bt_conversation_done(&c.conversation);
@@ -292,7 +292,7 @@ static int run_chat(const bt_command *self, int argc, char **argv)
     if (status != BT_ARGS_GO_ON) return status;
     bt_buf path = {0};
     if ((status = bt_model_options_resolve(self, &o.model, &path)) == BT_ARGS_GO_ON) {
-        o.engine.model = path.data;
+        o.engine.config.model = path.data;
         status = open_and_converse(&o) == BT_OK ? BT_EXIT_OK : bt_console_fail();
     }
     bt_buf_done(&path);

@@ -11,7 +11,7 @@
 
 typedef struct logits_options {
     bt_model_options model;
-    bt_engine_config engine;
+    bt_engine_options engine;
     const char *prompt, *ids;
     bool special, json;
 } logits_options;
@@ -57,7 +57,7 @@ static bt_status find_ids(const logits_options *o, const bt_engine *engine, bt_i
     const bt_tokenizer *tokenizer = bt_engine_tokenizer(engine);
     int32_t n_vocab = tokenizer ? bt_tokenizer_n_vocab(tokenizer) : INT32_MAX;
     if (o->ids) return bt_ids_parse(ids, o->ids, strlen(o->ids), n_vocab);
-    BT_TRY(bt_prompt_tokenizer(bt_engine_model(engine), o->engine.model, &tokenizer));
+    BT_TRY(bt_prompt_tokenizer(bt_engine_model(engine), o->engine.config.model, &tokenizer));
     unsigned flags = BT_ENCODE_BOS | (o->special ? BT_ENCODE_SPECIAL : 0);
     return bt_ids_encode(ids, tokenizer, o->prompt, strlen(o->prompt), flags);
 }
@@ -122,7 +122,7 @@ static int run_logits(const bt_command *self, int argc, char **argv)
     if (!o.prompt == !o.ids) return bt_args_usage(self, "one of --prompt and --ids must be given");
     bt_buf path = {0};
     if ((status = bt_model_options_resolve(self, &o.model, &path)) == BT_ARGS_GO_ON) {
-        o.engine.model = path.data;
+        o.engine.config.model = path.data;
         status = open_and_print(&o) == BT_OK ? BT_EXIT_OK : bt_console_fail();
     }
     bt_buf_done(&path);

@@ -26,7 +26,7 @@
 
 typedef struct perplexity_options {
     bt_model_options model;
-    bt_engine_config engine;
+    bt_engine_options engine;
     const char *file;
     bool json;
 } perplexity_options;
@@ -139,7 +139,7 @@ static bt_status score_file(const perplexity_options *o, bt_engine *engine)
     bt_buf text = {0};
     bt_ids ids = {0};
     scorer s = {0};
-    bt_status st = bt_prompt_tokenizer(bt_engine_model(engine), o->engine.model, &tokenizer);
+    bt_status st = bt_prompt_tokenizer(bt_engine_model(engine), o->engine.config.model, &tokenizer);
     if (st == BT_OK) st = bt_console_read(o->file, &text);
     if (st == BT_OK)
         st = bt_ids_encode(&ids, tokenizer, text.data ? text.data : "", text.len, BT_ENCODE_BOS);
@@ -167,11 +167,11 @@ static int run_perplexity(const bt_command *self, int argc, char **argv)
     int status = bt_args_parse(self, argc, argv, &o, NULL);
     if (status != BT_ARGS_GO_ON) return status;
     if (!o.file) return bt_args_usage(self, "there is no text; give one with -f FILE or -f -");
-    if (o.engine.n_ctx == 1)
+    if (o.engine.config.n_ctx == 1)
         return bt_args_usage(self, "--ctx is 1, must be 2 or more to score anything");
     bt_buf path = {0};
     if ((status = bt_model_options_resolve(self, &o.model, &path)) == BT_ARGS_GO_ON) {
-        o.engine.model = path.data;
+        o.engine.config.model = path.data;
         status = open_and_score(&o) == BT_OK ? BT_EXIT_OK : bt_console_fail();
     }
     bt_buf_done(&path);

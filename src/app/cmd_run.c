@@ -10,7 +10,7 @@
 
 typedef struct run_options {
     bt_model_options model;
-    bt_engine_config engine;
+    bt_engine_options engine;
     bt_prompt_options prompt;
     bt_sampling_options sampling;
     bool json, echo, quiet;
@@ -47,7 +47,7 @@ static bt_status encode_prompt(const run_options *o, bt_engine *engine, const bt
 {
     const bt_model_file *model = bt_engine_model(engine);
     const bt_tokenizer *tokenizer;
-    BT_TRY(bt_prompt_tokenizer(model, o->engine.model, &tokenizer));
+    BT_TRY(bt_prompt_tokenizer(model, o->engine.config.model, &tokenizer));
     if (o->prompt.raw || !bt_model_file_chat_template(model)) {
         BT_FAIL_IF(o->prompt.system, INVALID, "--system needs a chat template: %s",
                    o->prompt.raw ? "--raw goes without one" : "this model has none");
@@ -124,7 +124,7 @@ static int run_prompt(run_options *o, const bt_buf *text)
 {
     bt_engine *engine = NULL;
     bool interrupted = false;
-    double memory_bytes_s = o->quiet ? 0 : bt_figures_memory(o->engine.n_thread);
+    double memory_bytes_s = o->quiet ? 0 : bt_figures_memory(o->engine.config.n_thread);
     bt_status st = bt_generate_open(&o->engine, &engine);
     if (st == BT_OK) st = answer(o, engine, text, memory_bytes_s, &interrupted);
     int status = st != BT_OK ? bt_console_fail() : interrupted ? BT_EXIT_INTERRUPTED : BT_EXIT_OK;
@@ -142,7 +142,7 @@ static int run_run(const bt_command *self, int argc, char **argv)
     bt_buf path = {0}, text = {0};
     if ((status = bt_prompt_options_read(self, &o.prompt, &text)) == BT_ARGS_GO_ON &&
         (status = bt_model_options_resolve(self, &o.model, &path)) == BT_ARGS_GO_ON) {
-        o.engine.model = path.data;
+        o.engine.config.model = path.data;
         status = run_prompt(&o, &text);
     }
     bt_buf_done(&text);

@@ -13,12 +13,15 @@ void bt_generation_done(bt_generation *generation)
     *generation = (bt_generation){0};
 }
 
-bt_status bt_generate_open(bt_engine_config *config, bt_engine **ret_engine)
+bt_status bt_generate_open(bt_engine_options *options, bt_engine **ret_engine)
 {
     bt_bar bar = {0};
+    bt_engine_config *config = &options->config;
     config->progress = bt_bar_draw;
     config->progress_ctx = &bar;
     config->n_seq_max = 1;
+    config->op_libs = options->op_lib.item;
+    config->n_op_lib = options->op_lib.n;
     bt_status st = bt_engine_open(config, ret_engine);
     bt_bar_clear(&bar);
     return st;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* generate: one request from submit to its end, and the figures about it. */
 #pragma once
+#include "app/options.h"
 #include "app/prompt.h"
 #include "base/buf.h"
 #include "baton/engine.h"
@@ -20,7 +21,7 @@ typedef struct bt_generation {
 void bt_generation_done(bt_generation *generation);
 
 /* Open an engine for one request at a time; a bar shows the loading on a terminal. */
-BT_CHECKED bt_status bt_generate_open(bt_engine_config *config, bt_engine **ret_engine);
+BT_CHECKED bt_status bt_generate_open(bt_engine_options *options, bt_engine **ret_engine);
 
 /* Run a request alone on an engine. Ctrl-C cancels it, which is no failure.
  * `on_text` may be NULL. */

@@ -62,7 +62,7 @@ int bt_model_options_resolve(const bt_command *command, const bt_model_options *
 
 // ---- engine ----
 
-#define AT(member) offsetof(bt_engine_config, member)
+#define AT(member) offsetof(bt_engine_options, config.member)
 const bt_arg bt_engine_args[BT_N_ENGINE_ARG] = {
     {"ctx", 0, BT_ARG_I32, AT(n_ctx), 1, 1 << 24, "N",
      "tokens of prompt and output together; default: the model's, <= 8192"},
@@ -72,6 +72,8 @@ const bt_arg bt_engine_args[BT_N_ENGINE_ARG] = {
      "highest kernels: ref, avx2, avx512, ...; default: $BATON_CPU or the best"},
     {"kv-type", 0, BT_ARG_DTYPE, AT(kv_dtype), 0, 0, "TYPE",
      "keys and values in f32 (default), f16 or bf16"},
+    {"op-lib", 0, BT_ARG_LIST, offsetof(bt_engine_options, op_lib), 0, 0, "FILE",
+     "library of operators to use in place of built-in ones; may be given 16 times"},
 };
 #undef AT
 

@@ -34,9 +34,14 @@ extern const bt_arg bt_model_args[BT_N_MODEL_ARG];
 int bt_model_options_resolve(const bt_command *command, const bt_model_options *options,
                              bt_buf *ret_path);
 
-/* ---- how it runs: values go to a bt_engine_config ---- */
+/* ---- how it runs; bt_generate_open opens it ---- */
 
-enum { BT_N_ENGINE_ARG = 4 };
+typedef struct bt_engine_options {
+    bt_engine_config config;
+    bt_arg_list op_lib; // --op-lib
+} bt_engine_options;
+
+enum { BT_N_ENGINE_ARG = 5 };
 extern const bt_arg bt_engine_args[BT_N_ENGINE_ARG];
 #define BT_GROUP_ENGINE(type, member)                                                              \
     {                                                                                              \

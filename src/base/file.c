@@ -22,7 +22,7 @@ static bt_status fail_errno(const char *what, const char *path)
 
 static bt_status open_regular(const char *path, int *ret_fd, size_t *ret_len)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // a pipe is refused, not waited for
     if (fd < 0) return fail_errno("cannot open", path);
     struct stat s;
     bt_status st = BT_OK;

@@ -17,15 +17,29 @@ static void make_one_line(char *text)
         if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
 }
 
-void bt_fail_record(const char *fmt, ...)
+static void record(const char *fmt, va_list args)
 {
     char fresh[MESSAGE_BYTES]; // an argument may point into the old message
-    va_list args;
-    va_start(args, fmt);
     vsnprintf(fresh, sizeof fresh, fmt, args);
-    va_end(args);
     make_one_line(fresh);
     memcpy(message, fresh, sizeof message);
+}
+
+void bt_fail_record(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    record(fmt, args);
+    va_end(args);
+}
+
+bt_status bt_error_set(bt_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    record(fmt, args);
+    va_end(args);
+    return status;
 }
 
 void bt_fail_note(const char *fmt, ...)

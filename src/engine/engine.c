@@ -145,6 +145,7 @@ void bt_engine_close(bt_engine *e)
     bt_engine_parts parts = e->parts;
     take_apart(e);
     parts.runner.close(parts.runner.self);
+    bt_op_set_close(&parts.ops);
     if (parts.close_file) parts.close_file(parts.file);
 }
 

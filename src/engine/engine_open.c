@@ -30,7 +30,8 @@ static bt_status open_runner(const bt_engine_config *config, const bt_capacity *
         .dispatch_off = config->dispatch_off,
         .n_host_thread = config->n_host_thread,
         .trace = config->trace,
-        .progress = {.fn = config->progress, .ctx = config->progress_ctx}};
+        .progress = {.fn = config->progress, .ctx = config->progress_ctx},
+        .ops = &parts->ops};
     int32_t n_thread;
     BT_TRY(bt_model_runner_open(parts->file, &runner, &parts->runner));
     parts->trace = config->trace;
@@ -53,6 +54,18 @@ static bt_status open_from_file(const bt_engine_config *config, bt_engine_parts 
     return st;
 }
 
+static bt_status open_model(const bt_engine_config *config, bt_engine_parts *parts,
+                            bt_engine **ret_engine)
+{
+    BT_TRY(bt_model_file_open(config->model, BT_USE_COMPUTE, &parts->file));
+    bt_status st = open_from_file(config, parts, ret_engine);
+    if (st) {
+        bt_fail_note("opening '%s'", config->model);
+        bt_model_file_close(parts->file);
+    }
+    return st;
+}
+
 bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine)
 {
     bt_engine_parts parts = {.open_ns = bt_now_ns(), .close_file = bt_model_file_close};
@@ -60,11 +73,8 @@ bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine)
                "model is NULL; a file, a directory or synth:SHAPE is needed");
     BT_FAIL_IF((unsigned)config->kv_dtype >= BT_DTYPE_COUNT, INVALID,
                "kv_dtype is %d; allowed are f32, f16 and bf16", (int)config->kv_dtype);
-    BT_TRY(bt_model_file_open(config->model, BT_USE_COMPUTE, &parts.file));
-    bt_status st = open_from_file(config, &parts, ret_engine);
-    if (st) {
-        bt_fail_note("opening '%s'", config->model);
-        bt_model_file_close(parts.file);
-    }
+    BT_TRY(bt_op_set_open(config->op_libs, config->n_op_lib, &parts.ops)); // before the long part
+    bt_status st = open_model(config, &parts, ret_engine);
+    if (st) bt_op_set_close(&parts.ops);
     return st;
 }

@@ -165,7 +165,7 @@ static bt_status open_exec(model_runner *r, const bt_model_runner_config *config
     bt_exec_memory memory;
     bt_context_config context = {.n_host_thread = config->n_host_thread};
     BT_TRY(bt_context_open(r->device, &context, &r->context));
-    BT_TRY(bt_decoder_build(r->hp, r->weights, &graph));
+    BT_TRY(bt_decoder_build(r->hp, r->weights, config->ops, &graph));
     describe_inputs(r, r->in_desc);
     describe_inputs(r, r->next_desc);
     bt_status st = bt_exec_open(

@@ -4,6 +4,7 @@
 #pragma once
 #include "baton/trace.h"
 #include "engine/runner.h"
+#include "graph/custom.h"
 #include "model/file/modelfile.h"
 
 typedef struct bt_model_runner_config {
@@ -14,6 +15,7 @@ typedef struct bt_model_runner_config {
     int32_t n_host_thread; // 0: one
     bt_trace *trace;       // NULL: none
     bt_progress progress;  // while packing
+    const bt_op_set *ops;  // operators of the graph; outlives the runner. NULL: the built-in ones
 } bt_model_runner_config;
 
 /* Pack the model's weights, build its graph, plan the arena for the largest batch, allocate the

@@ -21,8 +21,7 @@ static void *stage_main(void *arg)
 bt_status bt_context_push(bt_context *context, int32_t i, bt_stage_job job, int timeout_ms)
 {
     bt_status st;
-    do
-        st = bt_queue_push(context->stage[i].ring, &job, timeout_ms < 0 ? WAKE_MS : timeout_ms);
+    do st = bt_queue_push(context->stage[i].ring, &job, timeout_ms < 0 ? WAKE_MS : timeout_ms);
     while (st == BT_BUSY && timeout_ms < 0);
     return st;
 }

@@ -22,12 +22,11 @@ static bt_status check_config(const bt_exec_config *c)
 static bt_status copy_params(bt_exec *e)
 {
     const bt_graph *g = e->graph;
-    BT_TRY(bt_alloc_array((void **)&e->param, (size_t)g->n_node + 1, BT_OP_PARAM_BYTES,
-                          BT_MEM_PLAN));
+    BT_TRY(
+        bt_alloc_array((void **)&e->param, (size_t)g->n_node + 1, BT_OP_PARAM_BYTES, BT_MEM_PLAN));
     e->no_capture_node = -1;
     for (int32_t n = g->n_node; n-- > 0;) {
-        memcpy(e->param + (size_t)n * (BT_OP_PARAM_BYTES / 8), g->node[n].param,
-               BT_OP_PARAM_BYTES);
+        memcpy(e->param + (size_t)n * (BT_OP_PARAM_BYTES / 8), g->node[n].param, BT_OP_PARAM_BYTES);
         if (g->node[n].op->flags & BT_OP_NO_CAPTURE) e->no_capture_node = n;
     }
     return BT_OK;
@@ -38,9 +37,10 @@ static void hash_keys(bt_exec *e)
     uint8_t key[BT_OP_PARAM_BYTES];
     e->key_hash = 0;
     for (int32_t n = 0; n < e->graph->n_node; n++) {
-        int32_t bytes = bt_param_key(e->graph->node[n].op,
-                                     e->param + (size_t)n * (BT_OP_PARAM_BYTES / 8), key);
-        if (bytes) e->key_hash = bt_hash64(key, (size_t)bytes, bt_hash_pair(e->key_hash, (uint64_t)n));
+        int32_t bytes =
+            bt_param_key(e->graph->node[n].op, e->param + (size_t)n * (BT_OP_PARAM_BYTES / 8), key);
+        if (bytes)
+            e->key_hash = bt_hash64(key, (size_t)bytes, bt_hash_pair(e->key_hash, (uint64_t)n));
     }
 }
 
@@ -86,8 +86,8 @@ static bt_status lay_out_copies(bt_exec *e, const bt_exec_config *c)
 {
     BT_TRY(bt_alloc_array((void **)&e->copy_offset, (size_t)e->graph->n_input + 1,
                           sizeof *e->copy_offset, BT_MEM_PLAN));
-    BT_TRY(bt_alloc_array((void **)&e->copy_max, (size_t)e->graph->n_input + 1,
-                          sizeof *e->copy_max, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&e->copy_max, (size_t)e->graph->n_input + 1, sizeof *e->copy_max,
+                          BT_MEM_PLAN));
     for (int32_t i = 0; i < e->graph->n_input; i++) {
         e->copy_offset[i] = -1;
         if (!c->copy || !c->copy[i]) continue;
@@ -125,8 +125,8 @@ static bt_status make_events(bt_exec *e)
     if (s->n_stream <= 1) return BT_OK;
     BT_TRY(bt_stream_event_new(d, &e->begin));
     for (int32_t i = 1; i < s->n_stream; i++) BT_TRY(bt_stream_event_new(d, &e->end[i]));
-    BT_TRY(bt_alloc_array((void **)&e->event, (size_t)s->n_event + 1, sizeof *e->event,
-                          BT_MEM_PLAN));
+    BT_TRY(
+        bt_alloc_array((void **)&e->event, (size_t)s->n_event + 1, sizeof *e->event, BT_MEM_PLAN));
     for (int32_t i = 0; i < s->n_event; i++) BT_TRY(bt_stream_event_new(d, &e->event[i]));
     return BT_OK;
 }
@@ -158,9 +158,9 @@ bt_status bt_exec_open(bt_context *context, bt_graph *graph, const bt_exec_confi
     e->clock = config->clock;
     e->key_version = e->value_version = 1;
     e->capture_bytes_max = config->capture_bytes ? config->capture_bytes : CAPTURE_BYTES;
-    e->n_slot = config->n_slot                           ? config->n_slot
+    e->n_slot = config->n_slot                      ? config->n_slot
                 : context->config.n_host_thread > 1 ? SLOTS_PIPELINED
-                                                         : 1;
+                                                    : 1;
     bt_status st = open_parts(e, graph, config);
     if (st != BT_OK)
         bt_exec_close(e);
@@ -173,8 +173,7 @@ bt_status bt_exec_open(bt_context *context, bt_graph *graph, const bt_exec_confi
 static void drain(bt_exec *e)
 {
     for (int32_t i = 0; i < e->n_slot; i++)
-        if (e->slot[i].done && e->slot[i].ticket &&
-            bt_exec_wait(e, e->slot[i].ticket, -1) != BT_OK)
+        if (e->slot[i].done && e->slot[i].ticket && bt_exec_wait(e, e->slot[i].ticket, -1) != BT_OK)
             e->slot[i].state = BT_SLOT_FREE;
 }
 
@@ -301,8 +300,8 @@ static bt_status check_inputs(const bt_exec *e, const bt_desc *in_desc, void *co
 }
 
 /* Take this step's addresses, and the bytes of those inputs that are copied. */
-static void take_inputs(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc,
-                        void *const *in_ptr, bool recording)
+static void take_inputs(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc, void *const *in_ptr,
+                        bool recording)
 {
     char *copies = e->unsafe & BT_UNSAFE_ONE_BUFFER ? e->copies : slot->copies;
     memcpy(slot->in_ptr, in_ptr, (size_t)e->graph->n_input * sizeof *in_ptr);
@@ -383,8 +382,10 @@ static bt_exec_slot *slot_of(bt_exec *e, bt_ticket ticket)
 bt_status bt_exec_wait(bt_exec *e, bt_ticket ticket, int timeout_ms)
 {
     bt_exec_slot *slot = ticket ? slot_of(e, ticket) : NULL;
-    BT_FAIL_IF(!slot, NOTFOUND, "ticket %llu is not of a step that is in flight or was the last in "
-                                "its slot", (unsigned long long)ticket);
+    BT_FAIL_IF(!slot, NOTFOUND,
+               "ticket %llu is not of a step that is in flight or was the last in "
+               "its slot",
+               (unsigned long long)ticket);
     BT_FAIL_IF(!await_stages(e, slot, until(timeout_ms)), BUSY,
                "step %llu was not launched in %d ms", (unsigned long long)ticket, timeout_ms);
     bt_slot_state state = state_of(e, slot);

@@ -13,7 +13,12 @@
 
 enum { BT_SLOT_IN_FLIGHT_MAX = 8, BT_EXEC_MESSAGE = 240 };
 
-typedef enum bt_slot_state { BT_SLOT_FREE, BT_SLOT_STAGED, BT_SLOT_LAUNCHED, BT_SLOT_FAILED } bt_slot_state;
+typedef enum bt_slot_state {
+    BT_SLOT_FREE,
+    BT_SLOT_STAGED,
+    BT_SLOT_LAUNCHED,
+    BT_SLOT_FAILED
+} bt_slot_state;
 
 /* One plan bound to one slot. */
 typedef struct bt_bound {
@@ -28,7 +33,7 @@ typedef struct bt_bound {
 
 typedef struct bt_exec_plan {
     bt_plan plan;
-    uint64_t key_version;                 // of the KEY parameters
+    uint64_t key_version;                  // of the KEY parameters
     bt_bound bound[BT_SLOT_IN_FLIGHT_MAX]; // [n_slot]
 } bt_exec_plan;
 
@@ -36,9 +41,9 @@ typedef struct bt_exec_slot {
     bt_slot_state state; // under the context's monitor while there are stage threads
     bt_ticket ticket;
     bt_exec_plan *plan;
-    void **in_ptr;  // [n_input] this step's addresses
-    char *copies;   // the copied inputs
-    char *outputs;  // the output block
+    void **in_ptr; // [n_input] this step's addresses
+    char *copies;  // the copied inputs
+    char *outputs; // the output block
     bt_stream_event *done;
     int32_t n_bound, n_launched; // launch records written, kernels enqueued: this step's
     bool captured, replayed;     // this step was
@@ -64,11 +69,11 @@ struct bt_exec {
     int64_t *copy_max;      // [n_input] bytes
     int64_t copy_bytes;
     void *arena;
-    char *outputs, *copies; // all slots
-    bt_stream_event *begin; // where other streams may begin
-    bt_stream_event **event; // [streams.n_event]
+    char *outputs, *copies;                    // all slots
+    bt_stream_event *begin;                    // where other streams may begin
+    bt_stream_event **event;                   // [streams.n_event]
     bt_stream_event *end[BT_GRAPH_STREAM_MAX]; // the ends of the other streams
-    uint64_t *param;        // [n_node][8] the parameters of the steps to come
+    uint64_t *param;                           // [n_node][8] the parameters of the steps to come
     uint64_t key_version, value_version, key_hash;
     int64_t capture_bytes, capture_bytes_max, plan_bytes;
     int32_t no_capture_node; // the first that must not be captured; -1: none
@@ -100,11 +105,12 @@ void bt_exec_staged(bt_exec *exec, bt_exec_slot *slot, bt_status status);
 void bt_stage_run(bt_context *context, int32_t stage, bt_stage_job job);
 
 /* The plan for these shapes, found or made; *ret_made (may be NULL) tells which. */
-BT_CHECKED bt_status bt_exec_find_plan(bt_exec *exec, const bt_desc *in_desc, bt_exec_plan **ret_plan);
+BT_CHECKED bt_status bt_exec_find_plan(bt_exec *exec, const bt_desc *in_desc,
+                                       bt_exec_plan **ret_plan);
 
 /* ---- tests only: take safety away, to see that it is needed ---- */
 enum {
-    BT_UNSAFE_NO_FENCE = 1, // a slot is taken although its earlier step is not complete
+    BT_UNSAFE_NO_FENCE = 1,  // a slot is taken although its earlier step is not complete
     BT_UNSAFE_ONE_BUFFER = 2 // all slots copy their inputs to one place
 };
 void bt_exec_set_unsafe(bt_exec *exec, uint32_t unsafe);

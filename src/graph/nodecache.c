@@ -70,8 +70,7 @@ static int32_t find(bt_node_cache *c, uint64_t hash, const uint8_t *key, int32_t
     int32_t i = *chain_of(c, hash);
     for (; i >= 0; i = c->entry[i].next) {
         const entry *e = &c->entry[i];
-        if (e->hash == hash && e->key_bytes == key_bytes &&
-            !memcmp(e->key, key, (size_t)key_bytes))
+        if (e->hash == hash && e->key_bytes == key_bytes && !memcmp(e->key, key, (size_t)key_bytes))
             break;
     }
     return i;

@@ -266,8 +266,7 @@ static bt_status run(bt_exec *e, bt_exec_slot *slot, int32_t stream, int32_t fir
 {
     int32_t failed;
     bt_stream *s = e->context->stream[stream];
-    bt_status st =
-        bt_stream_submit_at(s, bound_of(e, slot)->launch + first, end - first, &failed);
+    bt_status st = bt_stream_submit_at(s, bound_of(e, slot)->launch + first, end - first, &failed);
     if (st != BT_OK)
         bt_fail_note("launching node '%s'",
                      e->graph->node[node_of_launch(e, &slot->plan->plan, first + failed)].name);
@@ -278,8 +277,8 @@ static bt_status order_stream(bt_exec *e, int32_t n)
 {
     const bt_streams *s = &e->base.streams;
     for (int32_t w = s->wait_at[n]; w < s->wait_at[n + 1]; w++)
-        BT_TRY(bt_stream_wait(e->context->stream[s->stream[n]],
-                              e->event[s->event[s->wait_node[w]]]));
+        BT_TRY(
+            bt_stream_wait(e->context->stream[s->stream[n]], e->event[s->event[s->wait_node[w]]]));
     return BT_OK;
 }
 

@@ -25,6 +25,13 @@ static const char *node_name(char name[64], int32_t layer, const char *part)
     return name;
 }
 
+/* One node: the one place where operators are looked up. */
+static bt_status apply(bt_decoder *d, const char *name, const bt_op *op, const void *param,
+                       const bt_value *in, int32_t n_in, bt_value *ret_out)
+{
+    return bt_graph_apply(d->graph, name, bt_op_set_get(d->ops, op), param, in, n_in, ret_out);
+}
+
 /* A vector of weights as a constant; NULL gives BT_VALUE_NONE. */
 static bt_status vector_const(bt_decoder *d, const char *name, const float *data, int64_t n,
                               bt_value *ret_value)
@@ -42,7 +49,7 @@ static bt_status add_norm(bt_decoder *d, int32_t layer, const char *part, const 
     bt_rmsnorm_param param = {.eps = d->hp->rms_eps};
     node_name(name, layer, part);
     BT_TRY(vector_const(d, name, weight, d->hp->d_model, &w));
-    return bt_graph_apply(d->graph, name, &bt_op_rmsnorm, &param, (bt_value[]){x, w}, 2, ret_out);
+    return apply(d, name, &bt_op_rmsnorm, &param, (bt_value[]){x, w}, 2, ret_out);
 }
 
 /* out = x W^T (+ bias) (+ residual) */
@@ -54,7 +61,7 @@ static bt_status add_linear(bt_decoder *d, const char *name, const bt_projection
     for (int32_t i = 0; i < p->n_part; i++)
         BT_TRY(bt_graph_const(d->graph, name, &p->desc[i], p->panels[i], &in[at[i]]));
     BT_TRY(vector_const(d, name, p->bias, p->n_out, &in[2]));
-    return bt_graph_apply(d->graph, name, &bt_op_linear, NULL, in, BT_COUNT_OF(in), ret_out);
+    return apply(d, name, &bt_op_linear, NULL, in, BT_COUNT_OF(in), ret_out);
 }
 
 bt_status bt_decoder_begin(bt_decoder *d)
@@ -64,11 +71,11 @@ bt_status bt_decoder_begin(bt_decoder *d)
     bt_rope_angles_param param = {.magnitude = (float)hp->rope.attn_factor};
     BT_TRY(
         bt_graph_const(d->graph, "token_embd", &d->weights->embed_desc, d->weights->embed, &table));
-    BT_TRY(bt_graph_apply(d->graph, "embed", &bt_op_embed, NULL,
-                          (bt_value[]){table, d->in[BT_DECODER_IDS]}, 2, &d->h));
+    BT_TRY(apply(d, "embed", &bt_op_embed, NULL, (bt_value[]){table, d->in[BT_DECODER_IDS]}, 2,
+                 &d->h));
     BT_TRY(vector_const(d, "inv_freq", d->weights->inv_freq, hp->rope.d_rot / 2, &freq));
-    return bt_graph_apply(d->graph, "rope_angles", &bt_op_rope_angles, &param,
-                          (bt_value[]){d->in[BT_DECODER_POS], freq}, 2, &d->angles);
+    return apply(d, "rope_angles", &bt_op_rope_angles, &param,
+                 (bt_value[]){d->in[BT_DECODER_POS], freq}, 2, &d->angles);
 }
 
 static bt_status add_rope_kv(bt_decoder *d, int32_t layer, bt_value qkv, bt_value *ret_q)
@@ -84,8 +91,8 @@ static bt_status add_rope_kv(bt_decoder *d, int32_t layer, bt_value qkv, bt_valu
     bt_value in[] = {
         qkv,    d->angles, d->in[BT_DECODER_SLOT], d->kv[2 * layer], d->kv[2 * layer + 1],
         q_norm, k_norm};
-    return bt_graph_apply(d->graph, node_name(name, layer, "rope_kv"), &bt_op_rope_kv, &param, in,
-                          BT_COUNT_OF(in), ret_q);
+    return apply(d, node_name(name, layer, "rope_kv"), &bt_op_rope_kv, &param, in, BT_COUNT_OF(in),
+                 ret_q);
 }
 
 bt_status bt_decoder_attention(bt_decoder *d, int32_t layer)
@@ -105,8 +112,8 @@ bt_status bt_decoder_attention(bt_decoder *d, int32_t layer)
                      d->in[BT_DECODER_TABLE],
                      d->kv[2 * layer],
                      d->kv[2 * layer + 1]};
-    BT_TRY(bt_graph_apply(d->graph, node_name(name, layer, "attention"), &bt_op_attention, &param,
-                          in, BT_COUNT_OF(in), &out));
+    BT_TRY(apply(d, node_name(name, layer, "attention"), &bt_op_attention, &param, in,
+                 BT_COUNT_OF(in), &out));
     return add_linear(d, node_name(name, layer, "attn_out"), &w->attn_out, out, d->h, &d->h);
 }
 
@@ -118,16 +125,15 @@ bt_status bt_decoder_swiglu(bt_decoder *d, int32_t layer)
     BT_TRY(add_norm(d, layer, "ffn_norm", w->ffn_norm, d->h, &x));
     BT_TRY(
         add_linear(d, node_name(name, layer, "gate_up"), &w->gate_up, x, BT_VALUE_NONE, &gate_up));
-    BT_TRY(bt_graph_apply(d->graph, node_name(name, layer, "swiglu"), &bt_op_swiglu, NULL, &gate_up,
-                          1, &act));
+    BT_TRY(apply(d, node_name(name, layer, "swiglu"), &bt_op_swiglu, NULL, &gate_up, 1, &act));
     return add_linear(d, node_name(name, layer, "ffn_down"), &w->ffn_down, act, d->h, &d->h);
 }
 
 bt_status bt_decoder_end(bt_decoder *d)
 {
     bt_value rows, x, logits;
-    BT_TRY(bt_graph_apply(d->graph, "out_rows", &bt_op_gather, NULL,
-                          (bt_value[]){d->h, d->in[BT_DECODER_OUT_ROW]}, 2, &rows));
+    BT_TRY(apply(d, "out_rows", &bt_op_gather, NULL, (bt_value[]){d->h, d->in[BT_DECODER_OUT_ROW]},
+                 2, &rows));
     BT_TRY(add_norm(d, -1, "output_norm", d->weights->out_norm, rows, &x));
     BT_TRY(add_linear(d, "head", &d->weights->head, x, BT_VALUE_NONE, &logits));
     return bt_graph_output(d->graph, logits);
@@ -144,9 +150,10 @@ static bt_status add_inputs(bt_decoder *d)
     return BT_OK;
 }
 
-bt_status bt_decoder_build(const bt_hparams *hp, const bt_weights *weights, bt_graph **ret_graph)
+bt_status bt_decoder_build(const bt_hparams *hp, const bt_weights *weights, const bt_op_set *ops,
+                           bt_graph **ret_graph)
 {
-    bt_decoder d = {.hp = hp, .weights = weights};
+    bt_decoder d = {.hp = hp, .weights = weights, .ops = ops};
     bt_status st;
     if ((st = bt_alloc_array((void **)&d.kv, (size_t)hp->n_layer * 2, sizeof *d.kv, BT_MEM_PLAN)) ||
         (st = bt_graph_new(&d.graph)) || (st = add_inputs(&d)) ||

@@ -9,6 +9,7 @@
  * `h` is the residual stream: each block reads it, and the last product of the block adds to it.
  */
 #pragma once
+#include "graph/custom.h"
 #include "graph/graph.h"
 #include "model/weights.h"
 
@@ -28,16 +29,18 @@ typedef struct bt_decoder {
     bt_graph *graph;
     const bt_hparams *hp;
     const bt_weights *weights;
+    const bt_op_set *ops; // NULL: the built-in operators
     bt_value in[BT_DECODER_KV];
     bt_value *kv; // [2 * n_layer]
     bt_value angles;
     bt_value h; // the residual stream so far
 } bt_decoder;
 
-/* Build the graph of a model's family: output 0 is the logits [n_out, n_vocab]. The weights must
- * outlive the graph. Returns it frozen, with one reference. */
+/* Build the graph of a model's family: output 0 is the logits [n_out, n_vocab]. Its operators are
+ * looked up in `ops` (may be NULL: the built-in ones). Weights and operators must outlive the graph.
+ * Returns it frozen, with one reference. */
 BT_CHECKED bt_status bt_decoder_build(const bt_hparams *hp, const bt_weights *weights,
-                                      bt_graph **ret_graph);
+                                      const bt_op_set *ops, bt_graph **ret_graph);
 
 /* ---- blocks, for the families' files ---- */
 BT_CHECKED bt_status bt_decoder_begin(bt_decoder *d); // embedding and rope angles

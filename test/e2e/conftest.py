@@ -69,3 +69,24 @@ def tiny(tmp_path_factory):
     path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
     expect_ok("synth", "--shape", "tiny-llama", "--type", "f32", "-o", path)
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def prefix(tmp_path_factory):
+    """Where everything was installed."""
+    if not os.path.exists(os.path.join(BUILD, "libbaton.so")):
+        pytest.skip("an instrumented build has no shared library to install")
+    where = tmp_path_factory.mktemp("prefix")
+    subprocess.run(["cmake", "--install", BUILD, "--prefix", str(where)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    return where
+
+
+def folder_of(prefix, name):
+    return [where for where, _, names in os.walk(prefix) if name in names][0]
+
+
+def pkg_config(prefix, *args):
+    done = subprocess.run(["pkg-config", "--define-variable=prefix=%s" % prefix, *args, "baton"],
+                          env=dict(os.environ, PKG_CONFIG_PATH=folder_of(prefix, "baton.pc")),
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.split()

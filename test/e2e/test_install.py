@@ -5,7 +5,7 @@ import shutil
 import subprocess
 
 import pytest
-from conftest import BUILD, ROOT, STORY
+from conftest import STORY, folder_of, pkg_config
 
 PROGRAM_TEXT = r"""
 #include <baton/engine.h>
@@ -37,26 +37,6 @@ int main(void)
     return 0;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def prefix(tmp_path_factory):
-    if not os.path.exists(os.path.join(BUILD, "libbaton.so")):
-        pytest.skip("an instrumented build has no shared library to install")
-    where = tmp_path_factory.mktemp("prefix")
-    subprocess.run(["cmake", "--install", BUILD, "--prefix", str(where)], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-    return where
-
-
-def folder_of(prefix, name):
-    return [where for where, _, names in os.walk(prefix) if name in names][0]
-
-
-def pkg_config(prefix, *args):
-    done = subprocess.run(["pkg-config", "--define-variable=prefix=%s" % prefix, *args, "baton"],
-                          env=dict(os.environ, PKG_CONFIG_PATH=folder_of(prefix, "baton.pc")),
-                          stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout.split()
 
 
 @pytest.mark.parametrize("static", [False, True])

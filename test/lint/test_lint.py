@@ -9,7 +9,7 @@ import pytest
 import rules
 
 LIBRARY = [p for p in rules.sources("src") if not p.startswith(("src/app/", "src/serve/"))]
-ALL_C = rules.sources("src", "include", "test")
+ALL_C = rules.sources("src", "include", "test", "examples")
 PUBLIC = rules.sources("include")
 
 
