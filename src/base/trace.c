@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* trace: recording. A place is taken by adding to a counter, so recorders never meet; each span is
  * published by its own flag, so that a reader sees whole spans even if a recorder is late. */
-#include "base/timeline.h"
+#include "base/timeline/timeline.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include <stdio.h>

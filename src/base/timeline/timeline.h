@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* timeline: the reading side of baton/trace.h: what a trace holds, in order, and who is to blame for
- * each nanosecond in which no stream ran. Private to trace*.c.
+ * each nanosecond in which no stream ran. Private to trace.c and this folder.
  *
  * The order and the steps lie in scratch that was allocated with the trace, so reading cannot fail;
  * hence one reader at a time, and a timeline is good until the next is made of the same trace.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* trace_steps: puts spans in order, finds the steps and the bubbles, and blames.
+/* timeline: puts spans in order, finds the steps and the bubbles, and blames.
  *
  * A gap [a, b) is judged by the span s that ended it, the first that began at b:
  *
@@ -13,7 +13,7 @@
  *
  * One sweep in order of time over spans sorted by begin; sorting is the O(n log n).
  */
-#include "base/timeline.h"
+#include "base/timeline/timeline.h"
 #include "base/bits.h"
 #include <stdlib.h>
 

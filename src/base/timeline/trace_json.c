@@ -6,7 +6,7 @@
  * integers, for a locale's decimal comma would break the file.
  * Source: "Trace Event Format" (Google): M metadata, X complete, s/f flow.
  */
-#include "base/timeline.h"
+#include "base/timeline/timeline.h"
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/textfile.h"
