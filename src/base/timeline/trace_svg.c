@@ -152,9 +152,9 @@ static void put_notes(bt_picture *p)
 {
     if (!p->n_left_out && !p->n_dropped) return;
     put(p, "<text class=\"mut s\" x=\"%d\" y=\"%d\">", EDGE, p->height - 14);
-    if (p->n_left_out) put(p, "Drawn: the last %d of %d spans", p->t.n - p->n_left_out, p->t.n);
-    if (p->n_left_out && !p->span0)
-        put(p, ", of the last %d of %d steps", p->t.n_step - p->step0, p->t.n_step);
+    if (p->n_left_out) put(p, "Drawn: the last ");
+    if (p->n_left_out && !p->span0) put(p, "%d of %d steps, ", p->t.n_step - p->step0, p->t.n_step);
+    if (p->n_left_out) put(p, "%d of %d spans", p->t.n - p->n_left_out, p->t.n);
     if (p->n_dropped)
         put(p, "%sThe trace was full: %" PRIu64 " more spans were dropped",
             p->n_left_out ? ". " : "", p->n_dropped);
@@ -201,7 +201,7 @@ static void put_bubble(void *ctx, const bt_idle *idle)
 {
     bt_picture *p = ctx;
     double x0 = bt_picture_x(p, idle->begin_ns), x1 = bt_picture_x(p, idle->end_ns);
-    if (x1 - x0 < 0.15) return;
+    if (x1 - x0 < 0.02) return; // nothing in pixels
     put(p, "<rect fill=\"");
     if (x1 - x0 < 4) // a hatch would not be seen
         put(p, "%s\" fill-opacity=\".7\"", hatch[idle->blame].colour);
