@@ -328,8 +328,9 @@ static void many_threads_record_at_once(void **state)
         assert_int_equal(pthread_create(&thread[i], NULL, record, &r[i]), 0);
     }
     bt_trace *t = new_trace(N_THREAD * N_EACH);
-    atomic_store(&at, t); // attached while they wait for it
-    for (int i = 0; i < 50; i++) assert_true(bt_trace_steps(t, s, N_EACH) <= N_EACH);
+    atomic_store(&at, t);                           // attached while they wait for it
+    while (bt_trace_n_event(t) < N_THREAD * N_EACH) // more than is promised: read meanwhile
+        assert_true(bt_trace_steps(t, s, N_EACH) <= N_EACH);
     for (int i = 0; i < N_THREAD; i++) pthread_join(thread[i], NULL);
     assert_int_equal(bt_trace_n_event(t), N_THREAD * N_EACH);
     assert_int_equal(bt_trace_n_dropped(t), 0);
