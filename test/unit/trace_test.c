@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/trace.h"
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -312,7 +313,10 @@ static void *record(void *ctx)
     recorder *r = ctx;
     bt_trace *t;
     while (!(t = bt_trace_of(r->at))) continue;
-    for (int i = 0; i < N_EACH; i++) add_run(t, r->id, i, 10 * i, 10 * i + r->id + 1, 1, 0);
+    for (int i = 0; i < N_EACH; i++) {
+        if (i % 32 == 0) sched_yield(); // so that a reader comes between
+        add_run(t, r->id, i, 10 * i, 10 * i + r->id + 1, 1, 0);
+    }
     return NULL;
 }
 
