@@ -3,7 +3,7 @@
  *
  * A trace is a timeline of spans on lanes: what each stage of the host did, what ran on each stream
  * of the device, step by step. Recording costs two clock readings a span and allocates nothing; off,
- * it costs one relaxed load. Attach a trace with bt_device_set_trace or bt_engine_config.trace, run
+ * it costs one load. Attach a trace with bt_device_set_trace or bt_engine_config.trace, run
  * some steps, detach it, then write it or ask it.
  *
  *   host: plan    |=1=|=2=|        |=3=|
@@ -22,11 +22,12 @@ extern "C" {
 
 typedef struct bt_trace bt_trace;
 
-/* A trace with room for n_event spans (1..2^24; default 2^16 for 0); what does not fit is dropped
- * and counted. Off until it is attached. */
+/* A trace with room for n_event spans (1..2^24; default 2^16 for 0), 56 bytes each and 32 more once
+ * it is read; what does not fit is dropped and counted. Off until it is attached.
+ * Errors  INVALID: n_event out of range.  NOMEM. */
 BT_API BT_CHECKED bt_status bt_trace_new(int32_t n_event, bt_trace **ret_trace);
 BT_API void bt_trace_free(bt_trace *trace);  /* detach it first; NULL is nothing */
-BT_API void bt_trace_clear(bt_trace *trace); /* forget all spans */
+BT_API void bt_trace_clear(bt_trace *trace); /* forget all spans; not while recording */
 BT_API int32_t bt_trace_n_event(const bt_trace *trace);
 BT_API uint64_t bt_trace_n_dropped(const bt_trace *trace);
 
@@ -56,7 +57,8 @@ typedef struct bt_trace_step {
     int32_t n_launch;
 } bt_trace_step;
 
-/* Steps in order, at most n_max of them; returns how many there are. Not while recording. */
+/* Steps in order of their end, at most n_max of them; returns how many there are. Not while
+ * recording, and one thread at a time reads a trace; the same for all that follows. */
 BT_API int32_t bt_trace_steps(const bt_trace *trace, bt_trace_step *ret_step, int32_t n_max);
 
 /* The share of idle time in [0, 1] over all steps after the first `skip` ones; 0 when there are
@@ -65,8 +67,10 @@ BT_API double bt_trace_bubble_ratio(const bt_trace *trace, int32_t skip,
                                     double ret_blame[BT_BLAME_COUNT]);
 
 /* Write the timeline for chrome://tracing or Perfetto (JSON, "traceEvents": lanes as threads, flow
- * arrows from the launch on the host to the run on the device), or as a picture. Not while
- * recording. Errors  IO: names the file. */
+ * arrows from the launch on the host to the run on the device, steps and bubbles as lanes of their
+ * own), or as a picture (SVG; the last steps when there are more than 4000 spans). The file appears
+ * only when it is whole.
+ * Errors  IO, NOTFOUND (no such folder): names the file.  NOMEM. */
 BT_API BT_CHECKED bt_status bt_trace_write_json(const bt_trace *trace, const char *path);
 BT_API BT_CHECKED bt_status bt_trace_write_svg(const bt_trace *trace, const char *path);
 

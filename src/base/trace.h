@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* trace: the recording side of baton/trace.h. Any thread records; a span takes a place in a ring
- * that was allocated before by one atomic addition, and is written there. */
+/* trace: the recording side of baton/trace.h. Any thread records; a span takes a place in an array
+ * that was allocated and touched before by one atomic addition, is copied there and published. */
 #pragma once
 #include "baton/trace.h"
 #include "base/clock.h"
@@ -19,8 +19,15 @@ typedef enum bt_lane {
 #define BT_LANE_ENUM(upper, text) BT_LANE_##upper,
     BT_LANE_LIST(BT_LANE_ENUM)
 #undef BT_LANE_ENUM
-        BT_LANE_STREAM
+        BT_LANE_STREAM,
+    BT_LANE_MAX = 128 // streams past the last lane share it
 } bt_lane;
+
+/* What a lane is called: "host: plan", "stream 0". */
+typedef struct bt_lane_label {
+    char text[24];
+} bt_lane_label;
+bt_lane_label bt_lane_name(int32_t lane);
 
 typedef struct bt_span {
     int64_t begin_ns, end_ns; // monotonic clock
@@ -31,10 +38,12 @@ typedef struct bt_span {
     int64_t ready_ns; // device: when the event it waited for was reached; 0: it waited for none
 } bt_span;
 
-/* The trace that `at` holds, or NULL: the one relaxed load that recording costs when it is off. */
+/* The trace that `at` holds, or NULL: the one load that recording costs when it is off. Acquire, for
+ * the thread that attached the trace also made it; on x86 that is a plain load. */
 static inline bt_trace *bt_trace_of(_Atomic(bt_trace *) const *at)
 {
-    return atomic_load_explicit(at, memory_order_relaxed);
+    return atomic_load_explicit(at, memory_order_acquire);
 }
 
+/* Record a span; one that ends before it begins becomes empty. Allocates nothing, never waits. */
 void bt_trace_add(bt_trace *trace, const bt_span *span);
