@@ -106,7 +106,7 @@ typedef struct arena_plan {
     bt_memplan_block *block; // [n_value + n_node]: values' blocks, then the nodes' scratch
     int32_t *owner;          // [n_value] whose block the value lies in
     int32_t *last_use;       // [n_value] step of the last reader
-    int32_t *scratch;
+    void *scratch;           // the planner's
 } arena_plan;
 
 static void find_last_uses(const bt_graph *g, int32_t *last_use)
@@ -150,13 +150,18 @@ static void collect_blocks(const bt_plan *p, arena_plan *a)
 }
 
 /* Plan the arena for a plan at the largest shapes and remember what each block may hold. */
-static void plan_arena(bt_plan_cache *c, bt_plan *p, arena_plan *a)
+static bt_status plan_arena(bt_plan_cache *c, bt_plan *p, arena_plan *a)
 {
     const bt_graph *g = c->graph;
-    int32_t n_block = g->n_value + g->n_node;
+    bt_memplan_problem problem = {.block = a->block,
+                                  .n_block = g->n_value + g->n_node,
+                                  .n_step = g->n_node + 1, // outputs live past the last node
+                                  .scratch = a->scratch};
+    bt_memplan_report report;
     collect_blocks(p, a);
-    c->arena_bytes = bt_memplan(a->block, n_block, a->scratch);
-    c->bound_bytes = bt_memplan_bound(a->block, n_block);
+    bt_memplan(&problem, &report);
+    c->arena_bytes = report.arena_bytes;
+    c->bound_bytes = report.bound_bytes;
     for (bt_value v = 0; v < g->n_value; v++) {
         bool in_arena = g->value[v].kind == BT_VALUE_TEMP && g->value[v].node >= 0;
         p->offset[v] = in_arena ? a->block[a->owner[v]].offset : -1;
@@ -167,6 +172,7 @@ static void plan_arena(bt_plan_cache *c, bt_plan *p, arena_plan *a)
         p->work_offset[n] = b->bytes ? b->offset : -1;
         c->max_work[n] = b->bytes;
     }
+    return bt_memplan_check(&problem, c->arena_bytes);
 }
 
 /* A plan for smaller shapes lies where the largest one does; nothing in it may be larger. */
@@ -192,16 +198,15 @@ static bt_status plan_largest(bt_plan_cache *c)
     arena_plan a = {0};
     bt_plan *p = &c->plan[0];
     bt_status st;
+    size_t scratch_bytes = bt_memplan_scratch_bytes(g->n_value + g->n_node, g->n_node + 1);
     if ((st = bt_alloc_array((void **)&a.block, n_value + n_node, sizeof *a.block, BT_MEM_PLAN)) ||
         (st = bt_alloc_array((void **)&a.owner, n_value, sizeof *a.owner, BT_MEM_PLAN)) ||
         (st = bt_alloc_array((void **)&a.last_use, n_value, sizeof *a.last_use, BT_MEM_PLAN)) ||
-        (st = bt_alloc_array((void **)&a.scratch, n_value + n_node + 1, sizeof *a.scratch,
-                             BT_MEM_PLAN)))
+        (st = bt_alloc(&a.scratch, scratch_bytes, BT_MEM_PLAN)))
         goto done;
     memcpy(p->in_desc, c->max_desc, sizeof *c->max_desc * (size_t)g->n_input);
     if ((st = infer_and_setup(p, &c->env))) goto done;
-    plan_arena(c, p, &a);
-    st = bt_memplan_check(a.block, g->n_value + g->n_node, c->arena_bytes);
+    st = plan_arena(c, p, &a);
     for (int32_t i = 1; i < c->n_plan; i++) {
         memcpy(c->plan[i].offset, p->offset, sizeof *p->offset * n_value);
         memcpy(c->plan[i].work_offset, p->work_offset, sizeof *p->work_offset * n_node);
