@@ -49,6 +49,23 @@ static void node_descs(const bt_plan *p, const bt_graph_node_info *node, bt_desc
         ret_in[i] = node->in[i] == BT_VALUE_NONE ? (bt_desc){0} : p->desc[node->in[i]];
 }
 
+/* Descriptor and setup of one node; a view has nothing to set up. */
+static bt_status set_up_node(const bt_op_env *env, const bt_graph_node_info *node,
+                             const bt_desc *in, bt_desc *ret_out, bt_op_setup *ret_setup)
+{
+    const bt_op *op = node->op;
+    for (int32_t i = 0; i < BT_OP_IN_MAX; i++)
+        BT_FAIL_IF(in[i].strided && !(op->strided_in >> i & 1), INVALID,
+                   "%s: input %d is a strided view, must be dense; make it dense with 'copy'",
+                   op->name, i);
+    BT_TRY(op->infer(node->param, in, ret_out));
+    *ret_setup = (bt_op_setup){0};
+    if (op->view) return BT_OK;
+    BT_FAIL_IF(ret_out->strided || ret_out->layout != BT_ROWS, INVALID,
+               "%s: the output must be dense, for it is no view", op->name);
+    return op->setup(env, node->param, in, ret_out, ret_setup);
+}
+
 /* Shapes and setups of all nodes, in order. */
 static bt_status infer_and_setup(bt_plan *p, const bt_op_env *env)
 {
@@ -63,8 +80,7 @@ static bt_status infer_and_setup(bt_plan *p, const bt_op_env *env)
         const bt_graph_node_info *node = &g->node[n];
         bt_desc in[BT_OP_IN_MAX], out;
         node_descs(p, node, in);
-        bt_status st = node->op->infer(node->param, in, &out);
-        if (st == BT_OK) st = node->op->setup(env, node->param, in, &out, &p->setup[n]);
+        bt_status st = set_up_node(env, node, in, &out, &p->setup[n]);
         if (st != BT_OK) {
             bt_fail_note("node '%s'", node->name);
             return st;
@@ -76,6 +92,7 @@ static bt_status infer_and_setup(bt_plan *p, const bt_op_env *env)
     return BT_OK;
 }
 
+/* A view's address follows from its input's; any other node writes its launches. */
 static void bind_node(bt_plan *p, int32_t n, char *arena, bt_launch *ret_launch)
 {
     const bt_graph_node_info *node = &p->graph->node[n];
@@ -84,6 +101,11 @@ static void bind_node(bt_plan *p, int32_t n, char *arena, bt_launch *ret_launch)
     node_descs(p, node, in);
     for (int32_t i = 0; i < BT_OP_IN_MAX; i++)
         in_ptr[i] = node->in[i] == BT_VALUE_NONE ? NULL : p->ptr[node->in[i]];
+    if (node->op->view) {
+        p->ptr[node->out] =
+            (char *)in_ptr[0] + node->op->view(node->param, in, &p->desc[node->out]);
+        return;
+    }
     node->op->bind(&(bt_op_bind){.param = node->param,
                                  .in = in,
                                  .in_ptr = in_ptr,
@@ -104,8 +126,8 @@ void *bt_plan_output(const bt_plan *plan, int32_t k)
 
 typedef struct arena_plan {
     bt_memplan_block *block; // [n_value + n_node]: values' blocks, then the nodes' scratch
-    int32_t *owner;          // [n_value] whose block the value lies in
-    int32_t *last_use;       // [n_value] step of the last reader
+    int32_t *owner;          // [n_value] whose memory the value lies in
+    int32_t *last_use;       // [n_value] step of the last reader, of it or of a view of it
     int32_t *scratch;
 } arena_plan;
 
@@ -117,10 +139,21 @@ static void find_last_uses(const bt_graph *g, int32_t *last_use)
             if (g->node[n].in[i] != BT_VALUE_NONE) last_use[g->node[n].in[i]] = n;
     }
     for (int32_t k = 0; k < g->n_output; k++) last_use[g->output[k]] = g->n_node;
+    for (int32_t n = g->n_node - 1; n >= 0; n--) { // views of views come after what they look at
+        const bt_graph_node_info *node = &g->node[n];
+        if (node->op->view && last_use[node->in[0]] < last_use[node->out])
+            last_use[node->in[0]] = last_use[node->out];
+    }
 }
 
-/* The value whose memory node n may write over, or BT_VALUE_NONE: a temporary that dies here and
- * that no other input of the node shares. */
+static bool is_view(const bt_graph *g, bt_value v)
+{
+    return g->value[v].kind == BT_VALUE_TEMP && g->node[g->value[v].node].op->view;
+}
+
+/* The value whose memory node n may write over, or BT_VALUE_NONE: a temporary that dies here, with
+ * all views of it, and whose memory no other input of the node looks at. Not a view: where in its
+ * block that lies may depend on the shapes. */
 static bt_value inplace_input(const bt_plan *p, const arena_plan *a, int32_t n)
 {
     const bt_graph_node_info *node = &p->graph->node[n];
@@ -128,8 +161,10 @@ static bt_value inplace_input(const bt_plan *p, const arena_plan *a, int32_t n)
     if (i < 0 || node->in[i] == BT_VALUE_NONE) return BT_VALUE_NONE;
     bt_value v = node->in[i];
     if (p->graph->value[v].kind != BT_VALUE_TEMP || a->last_use[v] != n) return BT_VALUE_NONE;
+    if (is_view(p->graph, v)) return BT_VALUE_NONE;
     for (int32_t j = 0; j < BT_OP_IN_MAX; j++)
-        if (j != i && node->in[j] == v) return BT_VALUE_NONE;
+        if (j != i && node->in[j] != BT_VALUE_NONE && a->owner[node->in[j]] == a->owner[v])
+            return BT_VALUE_NONE;
     return bt_desc_equal(&p->desc[v], &p->desc[node->out]) ? v : BT_VALUE_NONE;
 }
 
@@ -137,8 +172,13 @@ static void collect_blocks(const bt_plan *p, arena_plan *a)
 {
     const bt_graph *g = p->graph;
     find_last_uses(g, a->last_use);
+    for (bt_value v = 0; v < g->n_value; v++) a->owner[v] = v;
     for (int32_t n = 0; n < g->n_node; n++) {
         bt_value out = g->node[n].out, reused = inplace_input(p, a, n);
+        if (g->node[n].op->view) {
+            a->owner[out] = a->owner[g->node[n].in[0]];
+            continue;
+        }
         a->owner[out] = reused == BT_VALUE_NONE ? out : a->owner[reused];
         bt_memplan_block *b = &a->block[a->owner[out]];
         if (reused == BT_VALUE_NONE)
@@ -158,7 +198,7 @@ static void plan_arena(bt_plan_cache *c, bt_plan *p, arena_plan *a)
     c->arena_bytes = bt_memplan(a->block, n_block, a->scratch);
     c->bound_bytes = bt_memplan_bound(a->block, n_block);
     for (bt_value v = 0; v < g->n_value; v++) {
-        bool in_arena = g->value[v].kind == BT_VALUE_TEMP && g->value[v].node >= 0;
+        bool in_arena = g->value[v].kind == BT_VALUE_TEMP && !is_view(g, v);
         p->offset[v] = in_arena ? a->block[a->owner[v]].offset : -1;
         c->max_bytes[v] = in_arena ? bt_desc_bytes(&p->desc[v]) : 0;
     }
@@ -175,6 +215,7 @@ static bt_status check_fits(const bt_plan_cache *c, const bt_plan *p)
     const bt_graph *g = c->graph;
     for (int32_t n = 0; n < g->n_node; n++) {
         bt_value out = g->node[n].out;
+        if (g->node[n].op->view) continue;
         BT_FAIL_IF(bt_desc_bytes(&p->desc[out]) > c->max_bytes[out] ||
                        p->setup[n].work_bytes > c->max_work[n],
                    INVALID, "node '%s' needs more memory than was planned for the largest shapes",
@@ -321,7 +362,7 @@ bt_status bt_plan_cache_get(bt_plan_cache *cache, const bt_desc *in_desc, bt_pla
         }
         p->hash = hash;
         c->counters.n_built++;
-        c->counters.n_setup += (uint64_t)c->graph->n_node;
+        c->counters.n_setup += (uint64_t)c->graph->n_setup;
     }
     p->last_use = ++c->clock;
     *ret_plan = p;

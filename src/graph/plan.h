@@ -14,7 +14,8 @@ typedef struct bt_plan {
     const bt_graph *graph;
     bt_desc *in_desc; // [n_input] the signature
     bt_desc *desc;    // [n_value]
-    int64_t *offset;  // [n_value] in the arena; -1: not there. Values that share a block share it
+    int64_t *offset;  // [n_value] in the arena; -1: not there, or a view of what is. Values that
+                      // share a block share it
     int64_t *work_offset; // [n_node]
     bt_op_setup *setup;   // [n_node]
     bt_launch *launch;    // [n_launch]
