@@ -164,7 +164,7 @@ static void faults_in_a_graph_name_the_nodes(void **state)
     assert_fails(add_axpy(g, "third", 1, x, 99, c), BT_INVALID,
                  "node 'third': input 1 is value 99");
     assert_fails(add_axpy(g, "third", 1, x, x, x), BT_INVALID, "no value that a node may define");
-    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1}, &x, 1, c), BT_INVALID,
+    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1, 0}, &x, 1, c), BT_INVALID,
                  "takes 2 to 2 inputs, not 1");
     assert_ok(bt_graph_output(g, b));
     assert_fails(bt_graph_freeze(g), BT_INVALID, "are on a cycle");

@@ -36,7 +36,7 @@ static void a_wrong_row_is_refused_with_its_reason(void **state)
     BAD(op.n_field = 0, "'axpy': its parameters have no table");
     BAD(op.field = NULL, "'axpy': its parameters have no table");
     BAD(op.n_field = -1, "'axpy': its parameters have no table");
-    BAD(op.field = &past, "'axpy': field 0 does not lie in its 4 bytes");
+    BAD(op.field = &past, "'axpy': field 0 does not lie in its 8 bytes");
     BAD(op.field = &bad_type, "'axpy': field 0 does not lie");
     BAD(op.field = &bad_count, "'axpy': field 0 does not lie");
     BAD(op.field = &no_name, "'axpy': field 0 does not lie");
@@ -55,7 +55,7 @@ static void a_node_of_a_wrong_row_is_refused(void **state)
     assert_ok(bt_graph_new(&g));
     assert_ok(bt_graph_input(g, "x", &x));
     assert_ok(bt_graph_value(g, "a", &a));
-    assert_fails(bt_graph_node(g, "mine", &op, &(axpy_param){1}, (bt_value[]){x, x}, 2, a),
+    assert_fails(bt_graph_node(g, "mine", &op, &(axpy_param){1, 0}, (bt_value[]){x, x}, 2, a),
                  BT_INVALID, "node 'mine': operator 'axpy': bind is missing");
     assert_int_equal(bt_graph_n_node(g), 0);
     bt_graph_unref(g);
@@ -123,7 +123,7 @@ static void costs_are_what_a_hand_counts(void **state)
                0);
     check_cost(&bt_op_copy, NULL, (bt_desc[]){bt_desc_2d(BT_F16, 3, 5)}, 60, 0);
     check_cost(&bt_op_slice, &(bt_slice_param){0, 1, 3}, (bt_desc[]){x}, 0, 0);
-    check_cost(&axpy, &(axpy_param){1}, (bt_desc[]){x, x}, 3 * 768, 0); // has no cost of its own
+    check_cost(&axpy, &(axpy_param){1, 0}, (bt_desc[]){x, x}, 3 * 768, 0); // has no cost of its own
 }
 
 /* ---- strided inputs ---- */
@@ -209,7 +209,7 @@ static void other_strided_inputs_are_refused_by_name(void **state)
     (void)state;
     rig k = open_rig();
     bt_desc square = bt_desc_2d(BT_F32, 8, 8), strided = square;
-    refuse_strided(&k, &axpy, &(axpy_param){1}, 2, 1, &square,
+    refuse_strided(&k, &axpy, &(axpy_param){1, 0}, 2, 1, &square,
                    "node 'reader': axpy: input 1 is a strided view, must be dense; make it dense "
                    "with 'copy'");
     refuse_strided(&k, &bt_op_swiglu, NULL, 1, 0, &square,
@@ -244,7 +244,7 @@ static void an_output_that_is_no_view_must_be_dense(void **state)
     bt_desc square = bt_desc_2d(BT_F32, 8, 8);
     op.infer = sloppy_infer;
     op.strided_in = 3;
-    refuse_strided(&k, &op, &(axpy_param){1}, 2, 0, &square,
+    refuse_strided(&k, &op, &(axpy_param){1, 0}, 2, 0, &square,
                    "node 'reader': axpy: the output must be dense");
     close_rig(&k);
 }

@@ -11,22 +11,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- an operator of the test's own: out = a + factor * b, elementwise, may write over a ---- */
+/* ---- an operator of the test's own: out = a + factor * b, elementwise; may write over a, if that is
+ * not b, too ---- */
 
 typedef struct axpy_param {
     float factor;
+    int32_t flip; // 1: b is read from its end
 } axpy_param;
 
 typedef struct axpy_args {
     const float *a, *b;
     float *out;
     float factor;
+    int64_t last; // of b, where it is flipped; else -1
 } axpy_args;
 
 static void axpy_kernel(const void *args, int64_t begin, int64_t end)
 {
     const axpy_args *p = args;
-    for (int64_t i = begin; i < end; i++) p->out[i] = p->a[i] + p->factor * p->b[i];
+    for (int64_t i = begin; i < end; i++)
+        p->out[i] = p->a[i] + p->factor * p->b[p->last < 0 ? i : p->last - i];
 }
 
 static bt_status axpy_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
@@ -46,7 +50,8 @@ static bt_status axpy_setup(const bt_op_env *env, const void *param, const bt_de
     return BT_OK;
 }
 
-static const bt_field axpy_fields[] = {BT_FIELD(axpy_param, factor, F32, VALUE)};
+static const bt_field axpy_fields[] = {BT_FIELD(axpy_param, factor, F32, VALUE),
+                                       BT_FIELD(axpy_param, flip, I32, VALUE)};
 
 static void axpy_bind(const bt_op_bind *node, bt_launch *ret_launch);
 static const bt_op axpy = {.name = "axpy",
@@ -55,25 +60,28 @@ static const bt_op axpy = {.name = "axpy",
                            .inplace = 0,
                            .param_bytes = sizeof(axpy_param),
                            .field = axpy_fields,
-                           .n_field = 1,
+                           .n_field = 2,
                            .infer = axpy_infer,
                            .setup = axpy_setup,
                            .bind = axpy_bind};
 
 static void axpy_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
-    bt_op_launch_begin(node, &axpy, 0, bt_desc_count(node->out), ret_launch);
-    *bt_op_args(ret_launch, axpy_args) =
-        (axpy_args){.a = node->in_ptr[0],
-                    .b = node->in_ptr[1],
-                    .out = node->out_ptr,
-                    .factor = ((const axpy_param *)node->param)->factor};
+    const axpy_param *param = node->param;
+    int64_t n = bt_desc_count(node->out);
+    bt_op_launch_begin(node, &axpy, 0, n, ret_launch);
+    *bt_op_args(ret_launch, axpy_args) = (axpy_args){.a = node->in_ptr[0],
+                                                     .b = node->in_ptr[1],
+                                                     .out = node->out_ptr,
+                                                     .factor = param->factor,
+                                                     .last = param->flip ? n - 1 : -1};
 }
 
 static inline bt_status add_axpy(bt_graph *g, const char *name, float factor, bt_value a,
                                  bt_value b, bt_value out)
 {
-    return bt_graph_node(g, name, &axpy, &(axpy_param){factor}, (bt_value[]){a, b}, 2, out);
+    return bt_graph_node(g, name, &axpy, &(axpy_param){.factor = factor}, (bt_value[]){a, b}, 2,
+                         out);
 }
 
 /* ---- where graphs run ---- */

@@ -115,7 +115,7 @@ typedef struct recipe {
         const bt_op *op;
         int a, b; // values; b of axpy only
         view_step view;
-        float factor;
+        axpy_param axpy;
     } node[N_NODE];
     bt_desc desc[N_VALUE][T_MAX + 1]; // by T
     bool is_output[N_VALUE];
@@ -148,7 +148,8 @@ static recipe random_recipe(test_rng *rng)
             int64_t kind = test_range(rng, 0, 9), last = N_IN + n - 1;
             r.node[n].a = (int)test_range(rng, bt_max_i64(0, last - 6), last);
             r.node[n].b = (int)test_range(rng, 0, 2) ? (int)test_range(rng, 0, last) : r.node[n].a;
-            r.node[n].factor = (float)test_range(rng, -2, 2) * 0.25f;
+            r.node[n].axpy =
+                (axpy_param){(float)test_range(rng, -2, 2) * 0.25f, (int32_t)test_range(rng, 0, 1)};
             r.node[n].view = random_view(rng, &r.desc[r.node[n].a][test_range(rng, 1, T_MAX)]);
             r.node[n].op = kind < 4 ? &axpy : kind < 6 ? &bt_op_copy : r.node[n].view.op;
         } while (!describe(&r, n));
@@ -163,11 +164,14 @@ static void evaluate(const recipe *r, int t, float value[N_VALUE][COUNT])
     for (int n = 0; n < N_NODE; n++) {
         const bt_desc *in = &r->desc[r->node[n].a][t], *out = &r->desc[N_IN + n][t];
         const float *a = value[r->node[n].a], *b = value[r->node[n].b];
-        for (int64_t i = 0; i < bt_desc_count(out); i++) map[i] = i;
+        int64_t count = bt_desc_count(out);
         if (r->node[n].op->view) map_of(&r->node[n].view, in, out, map);
-        for (int64_t i = 0; i < bt_desc_count(out); i++)
-            value[N_IN + n][i] =
-                a[map[i]] + (r->node[n].op == &axpy ? r->node[n].factor * b[i] : 0);
+        for (int64_t i = 0; i < count; i++) {
+            float *y = &value[N_IN + n][i];
+            axpy_param p = r->node[n].axpy;
+            *y = a[r->node[n].op->view ? map[i] : i];
+            if (r->node[n].op == &axpy) *y += p.factor * b[p.flip ? count - 1 - i : i];
+        }
     }
 }
 
@@ -183,8 +187,8 @@ static bt_graph *build(const recipe *r, float constant[COUNT], int t_const)
     else
         assert_ok(bt_graph_input(g, "y", &value[1]));
     for (int n = 0; n < N_NODE; n++) {
-        const void *param = r->node[n].op == &axpy ? (const void *)&(axpy_param){r->node[n].factor}
-                                                   : &r->node[n].view.u;
+        const void *param =
+            r->node[n].op == &axpy ? (const void *)&r->node[n].axpy : &r->node[n].view.u;
         bt_value in[] = {value[r->node[n].a], value[r->node[n].b]};
         snprintf(name, sizeof name, "n%d", n);
         assert_ok(bt_graph_apply(g, name, r->node[n].op, param, in, r->node[n].op->n_in,
@@ -257,7 +261,7 @@ static void a_view_has_no_launch_no_memory_and_no_setup(void **state)
     static float data[32];
     assert_ok(bt_graph_new(&g));
     assert_ok(bt_graph_input(g, "x", &x));
-    assert_ok(bt_graph_apply(g, "a", &axpy, &(axpy_param){1}, (bt_value[]){x, x}, 2, &a));
+    assert_ok(bt_graph_apply(g, "a", &axpy, &(axpy_param){1, 0}, (bt_value[]){x, x}, 2, &a));
     assert_ok(bt_graph_apply(g, "v", &bt_op_chunk, &(bt_chunk_param){1, 2, 1}, &a, 1, &v));
     assert_ok(bt_graph_apply(g, "w", &bt_op_slice, &(bt_slice_param){0, -1, INT32_MAX}, &x, 1, &w));
     assert_ok(bt_graph_output(g, v));
