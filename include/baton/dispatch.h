@@ -45,7 +45,8 @@ typedef struct bt_context_config {
 /* `config` may be NULL. The device must outlive the context. */
 BT_API BT_CHECKED bt_status bt_context_open(bt_device *device, const bt_context_config *config,
                                             bt_context **ret_context);
-BT_API void bt_context_close(bt_context *context); /* its executables must be gone; NULL is nothing */
+BT_API void
+bt_context_close(bt_context *context); /* its executables must be gone; NULL is nothing */
 
 /* The stream that executables of this context begin and end on: what is submitted to it before a
  * step runs before it. For bt_capture_begin. */
@@ -67,11 +68,11 @@ enum {
 /* Zero means the default everywhere, but for max_desc. */
 typedef struct bt_exec_config {
     const bt_desc *max_desc; /* [n_input] the largest shapes that will come */
-    const bool *copy; /* [n_input] inputs whose bytes are copied when a step is submitted, so that
+    const bool *copy;   /* [n_input] inputs whose bytes are copied when a step is submitted, so that
                        * the caller may write the next ones; NULL: none, they must stay as they are
                        * until the step is complete */
-    int32_t n_slot;        /* steps in flight, 1..8; default 1 with one host thread, else 3 */
-    int64_t plan_bytes;    /* bound on cached plans, default 16 MiB; at least n_slot + 1 are kept */
+    int32_t n_slot;     /* steps in flight, 1..8; default 1 with one host thread, else 3 */
+    int64_t plan_bytes; /* bound on cached plans, default 16 MiB; at least n_slot + 1 are kept */
     int64_t capture_bytes; /* bound on captures, default 16 MiB; past it steps run eagerly */
     uint32_t off;          /* BT_NO_... */
 } bt_exec_config;
@@ -125,12 +126,12 @@ BT_API BT_CHECKED bt_status bt_exec_can_capture(const bt_exec *exec);
 /* ---- what happened ---- */
 
 typedef struct bt_exec_counters {
-    uint64_t steps;          /* submitted */
-    uint64_t plans_built;    /* shapes planned */
-    uint64_t plan_hits;      /* steps that found their plan by looking it up */
-    uint64_t plans_reused;   /* steps whose inputs looked as before: not even looked up */
-    uint64_t setups_run;     /* nodes set up */
-    uint64_t setups_skipped; /* nodes whose setup came from a cache or with a cached plan */
+    uint64_t steps;                  /* submitted */
+    uint64_t plans_built;            /* shapes planned */
+    uint64_t plan_hits;              /* steps that found their plan by looking it up */
+    uint64_t plans_reused;           /* steps whose inputs looked as before: not even looked up */
+    uint64_t setups_run;             /* nodes set up */
+    uint64_t setups_skipped;         /* nodes whose setup came from a cache or with a cached plan */
     uint64_t node_hits, node_misses; /* of the node cache, while plans were built */
     uint64_t binds, bytes_bound;     /* plans whose launches were written, and how much */
     uint64_t captures, replays;      /* plans captured; steps that were replays */

@@ -32,10 +32,10 @@ BT_API uint64_t bt_trace_n_dropped(const bt_trace *trace);
 
 /* Why the device idled: X(NAME, "in words"). */
 #define BT_BLAME_LIST(X)                                                                           \
-    X(HOST_LATE, "host late")         /* the host was preparing what runs next */                  \
-    X(DEPENDENCY, "dependency")       /* it was enqueued, but waited for another stream */         \
-    X(QUEUE_FULL, "queue full")       /* the host was held back: no slot or ring place was free */ \
-    X(NOTHING, "nothing to do")       /* nobody asked for anything */
+    X(HOST_LATE, "host late")   /* the host was preparing what runs next */                        \
+    X(DEPENDENCY, "dependency") /* it was enqueued, but waited for another stream */               \
+    X(QUEUE_FULL, "queue full") /* the host was held back: no slot or ring place was free */       \
+    X(NOTHING, "nothing to do") /* nobody asked for anything */
 
 typedef enum bt_blame {
 #define BT_BLAME_ENUM(upper, text) BT_BLAME_##upper,
@@ -48,9 +48,9 @@ BT_API const char *bt_blame_name(bt_blame blame);
 /* One step on the device: from the end of the step before (the first: from its own begin) to its
  * own end. Streams are taken together: the device is idle while none of them runs. */
 typedef struct bt_trace_step {
-    int64_t step;            /* number of the step */
-    int64_t begin_ns;        /* monotonic clock */
-    int64_t total_ns;        /* busy + idle */
+    int64_t step;     /* number of the step */
+    int64_t begin_ns; /* monotonic clock */
+    int64_t total_ns; /* busy + idle */
     int64_t busy_ns;
     int64_t blame_ns[BT_BLAME_COUNT]; /* adds up to total_ns - busy_ns */
     int32_t n_launch;
