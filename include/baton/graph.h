@@ -54,8 +54,10 @@ BT_API BT_CHECKED bt_status bt_graph_apply(bt_graph *graph, const char *name, co
                                            bt_value *ret_out);
 
 /* out... = sub(in...): a graph as an operator. `sub` is frozen; its nodes become nodes of `graph`
- * called "name/node", so a nested graph plans and computes exactly as a flat one. One value of
- * `out` for each output of `sub`, named with bt_graph_value before.
+ * called "name/node", so a nested graph plans and computes exactly as a flat one in which they are
+ * named where out[0] is. One value of `out` for each output of `sub`, named with bt_graph_value
+ * before. An input may be BT_VALUE_NONE where `sub` has it for optional inputs only. `sub` may go
+ * once this returns; a failed call adds nothing.
  * INVALID: not frozen, wrong counts, an `out` already defined; names the node. */
 BT_API BT_CHECKED bt_status bt_graph_call(bt_graph *graph, const char *name, const bt_graph *sub,
                                           const bt_value *in, int32_t n_in, const bt_value *out,
@@ -64,8 +66,8 @@ BT_API BT_CHECKED bt_status bt_graph_call(bt_graph *graph, const char *name, con
 /* The k-th call makes `value` output number k. */
 BT_API BT_CHECKED bt_status bt_graph_output(bt_graph *graph, bt_value value);
 
-/* Sort, drop dead nodes, make immutable. INVALID: a cycle, a value that nothing defines, no output.
- */
+/* Sort, drop dead nodes and what only they read, make immutable; numbers of values mean nothing from
+ * now on. INVALID: a cycle, a value that nothing defines, no output. */
 BT_API BT_CHECKED bt_status bt_graph_freeze(bt_graph *graph);
 
 BT_API int32_t bt_graph_n_node(const bt_graph *graph); /* after freezing: those that are left */

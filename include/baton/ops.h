@@ -12,10 +12,10 @@
  *   rope_kv       qkv [T, (h + 2 g) e], angles, slot [T] i64, k, v,               q [T, h e]
  *                 [q_norm [e]], [k_norm [e]]
  *   attention     q [T, h e], pos [T], seq [T], table [S, P] i32, k, v            [T, h e]
- *   copy          x, any view of f32, f16, bf16 or i32                            the same, dense
+ *   copy          x, any view of a type that is not quantised                     the same, dense
  *
  *   views, which cost nothing:
- *   reshape       x, dense                        the same elements in other dimensions
+ *   reshape       x, dense or evenly strided      the same elements in other dimensions
  *   slice         x                               [begin, end) of one dimension
  *   chunk         x                               part i of n equal parts of one dimension
  *   permute       x                               dimensions in another order
@@ -63,14 +63,15 @@ typedef struct bt_reshape_param {
     int32_t dim[BT_DIM_MAX];
 } bt_reshape_param;
 
-/* Negative numbers count from the end: end -1 leaves the last one out; end INT32_MAX is the end. */
+/* Negative numbers count from the end: end -1 leaves the last one out; end INT32_MAX is the end.
+ * Rows stored in blocks are cut between blocks, packed matrices at rows that are multiples of 16. */
 typedef struct bt_slice_param {
     int32_t dim;
     int32_t begin, end;
 } bt_slice_param;
 
 typedef struct bt_chunk_param {
-    int32_t dim;
+    int32_t dim;  /* negative: from the end */
     int32_t n, i; /* the dimension must be a multiple of n; 0 <= i < n */
 } bt_chunk_param;
 

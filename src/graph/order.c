@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* order: a depth-first walk back from the outputs marks the live nodes and finds cycles; sorting
- * takes the smallest ready node each time. */
+ * takes the ready node of the smallest rank each time; values are then numbered as they come. */
 #include "graph/order.h"
+#include <stdlib.h>
 #include <string.h>
 
 enum { NEW, OPEN, DONE };
+
+typedef struct ranked {
+    int32_t rank, part, node;
+} ranked;
 
 typedef struct walk {
     bt_graph *g;
@@ -12,8 +17,12 @@ typedef struct walk {
     int32_t *stack;   // [n_node] nodes being visited
     int32_t *next_in; // [n_node] the input to look at next
     int32_t *n_wait;  // [n_node] inputs not yet computed
-    int32_t *heap;    // [n_node] ready nodes, smallest first
+    int32_t *heap;    // [n_node] ranks of ready nodes, smallest first
+    ranked *by_rank;  // [n_live] ascending
+    int32_t *rank;    // [n_node] where a live node stands in by_rank
     bt_graph_node_info *sorted;
+    bt_graph_value_info *value; // [n_value] as numbered anew
+    bt_value *map;              // [n_value] old number -> new one, BT_VALUE_NONE: dropped
     int32_t n_heap, n_live;
 } walk;
 
@@ -60,11 +69,29 @@ static bt_status mark_from(walk *w, int32_t root)
     return BT_OK;
 }
 
+static int compare_ranked(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->rank != y->rank) return x->rank < y->rank ? -1 : 1;
+    return (x->part > y->part) - (x->part < y->part);
+}
+
+/* Line the live nodes up by rank and part; no two are equal, for no two define one value. */
+static void rank_live(walk *w)
+{
+    int32_t k = 0;
+    for (int32_t n = 0; n < w->g->n_node; n++)
+        if (w->mark[n] == DONE)
+            w->by_rank[k++] = (ranked){w->g->node[n].rank, w->g->node[n].part, n};
+    qsort(w->by_rank, (size_t)k, sizeof *w->by_rank, compare_ranked);
+    for (int32_t r = 0; r < k; r++) w->rank[w->by_rank[r].node] = r;
+}
+
 static void heap_push(walk *w, int32_t n)
 {
-    int32_t i = w->n_heap++;
-    for (; i && w->heap[(i - 1) / 2] > n; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
-    w->heap[i] = n;
+    int32_t i = w->n_heap++, rank = w->rank[n];
+    for (; i && w->heap[(i - 1) / 2] > rank; i = (i - 1) / 2) w->heap[i] = w->heap[(i - 1) / 2];
+    w->heap[i] = rank;
 }
 
 static int32_t heap_pop(walk *w)
@@ -79,7 +106,7 @@ static int32_t heap_pop(walk *w)
         i = child;
     }
     w->heap[i] = last;
-    return top;
+    return w->by_rank[top].node;
 }
 
 /* Readers of each node as lists in two flat arrays: first[n] .. first[n + 1] of `reader`. */
@@ -123,7 +150,9 @@ static bt_status sort_live(walk *w)
         if (w->mark[n] == DONE && !w->n_wait[n]) heap_push(w, n);
     while (w->n_heap) {
         int32_t n = heap_pop(w);
-        w->sorted[n_sorted++] = g->node[n];
+        w->sorted[n_sorted] = g->node[n];
+        w->sorted[n_sorted].rank = w->rank[n];
+        w->sorted[n_sorted++].part = 0;
         for (int32_t r = first[n]; r < first[n + 1]; r++)
             if (--w->n_wait[reader[r]] == 0) heap_push(w, reader[r]);
     }
@@ -141,7 +170,12 @@ static bt_status walk_alloc(walk *w)
     BT_TRY(bt_alloc_array((void **)&w->next_in, n, sizeof *w->next_in, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&w->n_wait, n, sizeof *w->n_wait, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&w->heap, n, sizeof *w->heap, BT_MEM_PLAN));
-    return bt_alloc_array((void **)&w->sorted, n, sizeof *w->sorted, BT_MEM_PLAN);
+    BT_TRY(bt_alloc_array((void **)&w->by_rank, n, sizeof *w->by_rank, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&w->rank, n, sizeof *w->rank, BT_MEM_PLAN));
+    BT_TRY(bt_alloc_array((void **)&w->sorted, n, sizeof *w->sorted, BT_MEM_PLAN));
+    n = (size_t)w->g->n_value + 1;
+    BT_TRY(bt_alloc_array((void **)&w->map, n, sizeof *w->map, BT_MEM_PLAN));
+    return bt_alloc_array((void **)&w->value, n, sizeof *w->value, BT_MEM_PLAN);
 }
 
 static void walk_free(walk *w)
@@ -151,16 +185,45 @@ static void walk_free(walk *w)
     bt_free(w->next_in);
     bt_free(w->n_wait);
     bt_free(w->heap);
+    bt_free(w->by_rank);
+    bt_free(w->rank);
     bt_free(w->sorted);
+    bt_free(w->map);
+    bt_free(w->value);
 }
 
+/* Give each value a new number the first time it is asked for. */
+static bt_value renumber(walk *w, bt_value old, int32_t *n_value)
+{
+    if (old == BT_VALUE_NONE) return old;
+    if (w->map[old] == BT_VALUE_NONE) {
+        w->map[old] = *n_value;
+        w->value[(*n_value)++] = w->g->value[old];
+    }
+    return w->map[old];
+}
+
+/* Nothing can fail from here on. */
 static void take_sorted(walk *w)
 {
     bt_graph *g = w->g;
-    for (bt_value v = 0; v < g->n_value; v++) g->value[v].node = -1;
+    bt_graph_value_info *old = g->value;
+    int32_t n_value = 0;
+    for (bt_value v = 0; v < g->n_value; v++) w->map[v] = BT_VALUE_NONE;
+    for (bt_value v = 0; v < g->n_value; v++)
+        if (old[v].kind == BT_VALUE_INPUT) renumber(w, v, &n_value);
+    for (int32_t n = 0; n < w->n_live; n++) {
+        bt_graph_node_info *node = &w->sorted[n];
+        for (int32_t i = 0; i < BT_OP_IN_MAX; i++) node->in[i] = renumber(w, node->in[i], &n_value);
+        node->out = renumber(w, node->out, &n_value);
+        w->value[node->out].node = n;
+    }
+    for (int32_t k = 0; k < g->n_output; k++) g->output[k] = w->map[g->output[k]];
     memcpy(g->node, w->sorted, sizeof *g->node * (size_t)w->n_live);
     g->n_node = w->n_live;
-    for (int32_t n = 0; n < g->n_node; n++) g->value[g->node[n].out].node = n;
+    g->n_value = n_value;
+    g->value = w->value;
+    w->value = old; // walk_free's
 }
 
 bt_status bt_graph_order(bt_graph *graph)
@@ -172,7 +235,10 @@ bt_status bt_graph_order(bt_graph *graph)
         st = out->node < 0 ? bt_fail(BT_INVALID, "output '%s' is defined by no node", out->name)
                            : mark_from(&w, out->node);
     }
-    if (st == BT_OK) st = sort_live(&w);
+    if (st == BT_OK) {
+        rank_live(&w);
+        st = sort_live(&w);
+    }
     if (st == BT_OK) take_sorted(&w);
     walk_free(&w);
     return st;

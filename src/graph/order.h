@@ -4,6 +4,7 @@
 #include "graph/graph.h"
 
 /* Drop the nodes no output needs and sort the rest so that each comes after those it reads; among
- * nodes that are ready, the one added first goes first (a stable sort). INVALID: an undefined value
- * that is needed, or a cycle; names the nodes. The graph is unchanged on failure. */
+ * nodes that are ready, the one of the smallest rank goes first (see graph.h). Number ranks and
+ * values anew, so that the order of adding shows nowhere. INVALID: an undefined value that is
+ * needed, or a cycle; names the nodes. The graph is unchanged on failure. */
 BT_CHECKED bt_status bt_graph_order(bt_graph *graph);

@@ -122,6 +122,16 @@ typedef struct bt_gather_args {
     int64_t d;
 } bt_gather_args;
 
+/* ---- copy: a strided view made dense; item = one innermost row ---------------------------------
+ * Items count the outer dimensions row by row: item = (i0 * dim[1] + i1) * dim[2] + i2. */
+typedef struct bt_copy_args {
+    const void *x;         // element (i0, i1, i2, i3) at the sum of i[d] * stride[d] elements
+    void *out;             // [dim[0], dim[1], dim[2], dim[3]] dense; may not overlap x
+    int64_t dim[4];        // outermost first; missing ones are 1
+    int64_t stride[4];     // elements, >= 0
+    int64_t element_bytes; // 1, 2, 4 or 8
+} bt_copy_args;
+
 /* ---- swiglu: out[t][j] = silu(gate[t][j]) * up[t][j]; item = 64 columns of one row -------------
  * Items count row by row: item = t * ceil(d / 64) + j / 64. silu(x) = x / (1 + exp(-x));
  * Below -85 it may be 0. */
@@ -216,6 +226,7 @@ typedef struct bt_attn_args {
     X(embed, bt_embed_args)                                                                        \
     X(rmsnorm, bt_rmsnorm_args)                                                                    \
     X(gather, bt_gather_args)                                                                      \
+    X(copy, bt_copy_args)                                                                          \
     X(swiglu, bt_swiglu_args)                                                                      \
     X(rope_angles, bt_rope_angles_args)                                                            \
     X(rope_kv, bt_rope_kv_args)                                                                    \

@@ -31,10 +31,19 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
         (bt_swiglu_args){.gate_up = node->in_ptr[0], .out = node->out_ptr, .n_tok = n_tok, .d = d};
 }
 
+/* An element: exp, 1 + it, the quotient, and the product with up; exp counts as one. */
+static void cost(const void *param, const bt_desc *in, const bt_desc *out, bt_op_cost *ret_cost)
+{
+    (void)param;
+    ret_cost->bytes = bt_op_desc_bytes(&in[0]) + bt_op_desc_bytes(out);
+    ret_cost->ops = 4 * (double)bt_desc_count(out);
+}
+
 const bt_op bt_op_swiglu = {.name = "swiglu",
                             .n_in = 1,
                             .n_in_must = 1,
                             .inplace = -1,
                             .infer = infer,
                             .setup = setup,
-                            .bind = bind};
+                            .bind = bind,
+                            .cost = cost};

@@ -11,6 +11,7 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     const bt_attention_param *p = param;
     const bt_op *op = &bt_op_attention;
     int64_t n_tok = in[Q].dim[0], n_kv = in[POOL_K].dim[1], d_head = in[POOL_K].dim[2];
+    BT_TRY(bt_op_want_pool(op, in, POOL_K));
     BT_TRY(bt_op_want(op, in, Q, BT_F32, 2));
     BT_TRY(bt_op_want(op, in, POS, BT_I32, 1));
     BT_TRY(bt_op_want(op, in, SEQ, BT_I32, 1));
@@ -58,6 +59,15 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
                                                            .scale = p->scale};
 }
 
+/* How many keys a token sees is data, which no descriptor tells: what is known is q, out, the
+ * numbers and the whole table. Keys, values and operations are left to those who know lengths. */
+static void cost(const void *param, const bt_desc *in, const bt_desc *out, bt_op_cost *ret_cost)
+{
+    (void)param;
+    for (int i = Q; i <= TABLE; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
+    ret_cost->bytes += bt_op_desc_bytes(out);
+}
+
 static const bt_field fields[] = {
     BT_FIELD(bt_attention_param, n_head, I32, KEY),
     BT_FIELD(bt_attention_param, window, I32, VALUE),
@@ -73,4 +83,5 @@ const bt_op bt_op_attention = {.name = "attention",
                                .n_field = BT_COUNT_OF(fields),
                                .infer = infer,
                                .setup = setup,
-                               .bind = bind};
+                               .bind = bind,
+                               .cost = cost};

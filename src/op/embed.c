@@ -4,7 +4,7 @@
 
 enum { IN_TABLE, IN_IDS, N_IN };
 
-static int64_t row_grain(int64_t d) { return bt_max_i64(1, 16384 / d); }
+static int64_t row_grain(int64_t d) { return bt_op_grain(16384, d); }
 
 static bt_status embed_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
 {
@@ -39,6 +39,18 @@ static void embed_bind(const bt_op_bind *node, bt_launch *ret_launch)
                         .dtype = table->dtype};
 }
 
+/* As many rows as there are ids, not the whole table. A plain type is only moved. */
+static void embed_cost(const void *param, const bt_desc *in, const bt_desc *out,
+                       bt_op_cost *ret_cost)
+{
+    (void)param;
+    bt_desc rows = *out;
+    rows.dtype = in[IN_TABLE].dtype;
+    ret_cost->bytes =
+        bt_op_desc_bytes(&rows) + bt_op_desc_bytes(&in[IN_IDS]) + bt_op_desc_bytes(out);
+    ret_cost->ops = bt_dtype_is_quantised(rows.dtype) ? 2 * (double)bt_desc_count(out) : 0;
+}
+
 static bt_status gather_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
 {
     (void)param;
@@ -65,13 +77,21 @@ static void gather_bind(const bt_op_bind *node, bt_launch *ret_launch)
                                                                .d = node->out->dim[1]};
 }
 
+static void gather_cost(const void *param, const bt_desc *in, const bt_desc *out,
+                        bt_op_cost *ret_cost)
+{
+    (void)param;
+    ret_cost->bytes = 2 * bt_op_desc_bytes(out) + bt_op_desc_bytes(&in[1]);
+}
+
 const bt_op bt_op_embed = {.name = "embed",
                            .n_in = N_IN,
                            .n_in_must = N_IN,
                            .inplace = -1,
                            .infer = embed_infer,
                            .setup = embed_setup,
-                           .bind = embed_bind};
+                           .bind = embed_bind,
+                           .cost = embed_cost};
 
 const bt_op bt_op_gather = {.name = "gather",
                             .n_in = 2,
@@ -79,4 +99,5 @@ const bt_op bt_op_gather = {.name = "gather",
                             .inplace = -1,
                             .infer = gather_infer,
                             .setup = gather_setup,
-                            .bind = gather_bind};
+                            .bind = gather_bind,
+                            .cost = gather_cost};

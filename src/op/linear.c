@@ -9,6 +9,7 @@
  *             +-> act_bf16 -> pairs in work --------------> gemm weight 2 -> out [T, n0 + n1 ..)
  */
 #include "op/op.h"
+#include "tensor/quant.h"
 
 enum { IN_X, IN_WEIGHT, IN_BIAS, IN_RESIDUAL, IN_WEIGHT_1, IN_WEIGHT_2, N_IN };
 enum { N_WEIGHT = 3 };
@@ -20,8 +21,12 @@ enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 12 };
 
 static bt_status check_weight(const bt_desc *in, int i)
 {
-    BT_FAIL_IF(in[i].layout != BT_PANELS || in[i].n_dim != 2, INVALID,
-               "linear: input %d must be a packed matrix", i);
+    BT_FAIL_IF(in[i].layout != BT_PANELS || in[i].n_dim != 2 || !bt_dtype_is_weight(in[i].dtype),
+               INVALID, "linear: input %d must be a packed matrix", i);
+    int64_t block = bt_dtype_block(in[i].dtype);
+    BT_FAIL_IF(in[i].dim[1] < 1 || in[i].dim[1] % block, INVALID,
+               "linear: input %d has rows of %lld, must be a positive multiple of %lld", i,
+               (long long)in[i].dim[1], (long long)block);
     return bt_op_want_dim(&bt_op_linear, in, IN_X, 1, in[i].dim[1]);
 }
 
@@ -31,6 +36,7 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     const bt_op *op = &bt_op_linear;
     int64_t n_row = 0;
     BT_TRY(bt_op_want(op, in, IN_X, BT_F32, 2));
+    BT_TRY(bt_op_want_near(op, in, IN_X));
     for (int w = 0; w < N_WEIGHT; w++) {
         if (w && !in[weight_at[w]].n_dim) continue;
         BT_TRY(check_weight(in, weight_at[w]));
@@ -69,7 +75,7 @@ static bool any_takes(const bt_desc *in, bt_act_kind kind)
 static void add_act(const bt_op_env *env, bt_slot slot, int64_t n_col, bt_op_setup *s)
 {
     s->fn[s->n_launch] = env->kernels->fn[slot];
-    s->grain[s->n_launch++] = bt_max_i64(1, 16384 / n_col);
+    s->grain[s->n_launch++] = bt_op_grain(16384, n_col);
 }
 
 static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *in,
@@ -112,6 +118,8 @@ static uint16_t *bf16_in_work(const bt_op_bind *node)
     return (uint16_t *)((char *)node->work + node->setup->tile[TILE_BF16_AT]);
 }
 
+static int64_t x_stride(const bt_op_bind *node) { return bt_desc_stride(&node->in[IN_X], 0); }
+
 static void bind_act_bf16(const bt_op_bind *node, int i, bt_launch *ret_launch)
 {
     int64_t n_col = node->in[IN_X].dim[1];
@@ -120,7 +128,7 @@ static void bind_act_bf16(const bt_op_bind *node, int i, bt_launch *ret_launch)
                                                                    .out = bf16_in_work(node),
                                                                    .n_col = n_col,
                                                                    .n_pair = bt_div_up(n_col, 2),
-                                                                   .x_stride = n_col};
+                                                                   .x_stride = x_stride(node)};
 }
 
 static void bind_act_quant(const bt_op_bind *node, bt_launch *ret_launch)
@@ -132,7 +140,7 @@ static void bind_act_quant(const bt_op_bind *node, bt_launch *ret_launch)
                             .out = act_in_work(node),
                             .n_col = n_col,
                             .n_block = bt_div_up(n_col, BT_ACT_BLOCK),
-                            .x_stride = n_col};
+                            .x_stride = x_stride(node)};
 }
 
 /* The product with the weight at input `at`, launch number i, into the columns from `column` on. */
@@ -154,7 +162,7 @@ static void bind_gemm(const bt_op_bind *node, int at, int i, int64_t column, bt_
                        .n_m = n_tok,
                        .n_row = w->dim[0],
                        .n_col = w->dim[1],
-                       .a_stride = w->dim[1],
+                       .a_stride = x_stride(node),
                        .out_stride = node->out->dim[1]};
 }
 
@@ -176,10 +184,23 @@ static void bind(const bt_op_bind *node, bt_launch *ret_launch)
     }
 }
 
+/* Products, and what is added to them: a bias and a residual once an output. */
+static void cost(const void *param, const bt_desc *in, const bt_desc *out, bt_op_cost *ret_cost)
+{
+    (void)param;
+    double n_out = (double)bt_desc_count(out), n_add = 0;
+    for (int i = 0; i < N_IN; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
+    ret_cost->bytes += bt_op_desc_bytes(out);
+    for (int i = IN_BIAS; i <= IN_RESIDUAL; i++) n_add += in[i].n_dim != 0;
+    ret_cost->ops = n_out * (2 * (double)in[IN_X].dim[1] + n_add);
+}
+
 const bt_op bt_op_linear = {.name = "linear",
                             .n_in = N_IN,
                             .n_in_must = IN_BIAS,
                             .inplace = IN_RESIDUAL,
+                            .strided_in = 1u << IN_X,
                             .infer = infer,
                             .setup = setup,
-                            .bind = bind};
+                            .bind = bind,
+                            .cost = cost};

@@ -18,9 +18,21 @@ const bt_op *bt_op_find(const char *name)
 
 bt_status bt_op_want(const bt_op *op, const bt_desc *in, int i, bt_dtype dtype, int n_dim)
 {
-    BT_FAIL_IF(in[i].dtype != dtype || in[i].n_dim != n_dim, INVALID,
-               "%s: input %d is %s with %d dimensions, must be %s with %d", op->name, i,
-               bt_dtype_name(in[i].dtype), in[i].n_dim, bt_dtype_name(dtype), n_dim);
+    bool packed = in[i].layout != BT_ROWS;
+    BT_FAIL_IF(in[i].dtype != dtype || in[i].n_dim != n_dim || packed, INVALID,
+               "%s: input %d is %s%s with %d dimensions, must be %s with %d", op->name, i,
+               packed ? "packed " : "", bt_dtype_name(in[i].dtype), in[i].n_dim,
+               bt_dtype_name(dtype), n_dim);
+    return BT_OK;
+}
+
+bt_status bt_op_want_near(const bt_op *op, const bt_desc *in, int i)
+{
+    int64_t stride = bt_desc_stride(&in[i], in[i].n_dim - 1);
+    BT_FAIL_IF(stride != 1, INVALID,
+               "%s: the innermost elements of input %d lie %lld apart, must be neighbours; make it "
+               "dense with 'copy'",
+               op->name, i, (long long)stride);
     return BT_OK;
 }
 
@@ -28,6 +40,28 @@ bt_status bt_op_want_dim(const bt_op *op, const bt_desc *in, int i, int d, int64
 {
     BT_FAIL_IF(in[i].dim[d] != want, INVALID, "%s: dimension %d of input %d is %lld, must be %lld",
                op->name, d, i, (long long)in[i].dim[d], (long long)want);
+    return BT_OK;
+}
+
+bt_status bt_op_want_pool(const bt_op *op, const bt_desc *in, int k)
+{
+    bt_dtype dtype = in[k].dtype;
+    int64_t page_len = in[k].dim[3];
+    BT_FAIL_IF(dtype != BT_F32 && dtype != BT_F16 && dtype != BT_BF16, INVALID,
+               "%s: the pool at input %d is %s, must be f32, f16 or bf16", op->name, k,
+               bt_dtype_name(dtype));
+    for (int i = k; i <= k + 1; i++) {
+        BT_TRY(bt_op_want(op, in, i, dtype, 4));
+        BT_TRY(bt_op_want_dim(op, in, i, 0, in[k].dim[0]));
+        BT_TRY(bt_op_want_dim(op, in, i, 1, in[k].dim[1]));
+    }
+    BT_TRY(bt_op_want_dim(op, in, k + 1, 2, page_len));
+    BT_TRY(bt_op_want_dim(op, in, k + 1, 3, in[k].dim[2]));
+    BT_FAIL_IF(page_len != 16 && page_len != 32 && page_len != 64, INVALID,
+               "%s: pages of %lld tokens, must be 16, 32 or 64", op->name, (long long)page_len);
+    BT_FAIL_IF(in[k].dim[1] < 1 || in[k].dim[2] < 1, INVALID,
+               "%s: a pool of %lld heads of width %lld, must be at least 1", op->name,
+               (long long)in[k].dim[1], (long long)in[k].dim[2]);
     return BT_OK;
 }
 
@@ -111,9 +145,10 @@ bt_status bt_op_check(const bt_op *op)
     return check_fields(op);
 }
 
-static double dense_bytes(const bt_desc *d)
+double bt_op_desc_bytes(const bt_desc *d)
 {
     if (d->n_dim == 0) return 0;
+    if (d->layout == BT_PANELS) return (double)bt_panels_bytes(d->dtype, d->dim[0], d->dim[1]);
     double n = (double)bt_desc_count(d);
     return n / (double)bt_dtype_block(d->dtype) * (double)bt_dtype_block_bytes(d->dtype);
 }
@@ -126,7 +161,7 @@ bt_op_cost bt_op_cost_of(const bt_op *op, const void *param, const bt_desc *in, 
         op->cost(param, in, out, &cost);
         return cost;
     }
-    for (int32_t i = 0; i < op->n_in; i++) cost.bytes += dense_bytes(&in[i]);
-    cost.bytes += dense_bytes(out);
+    for (int32_t i = 0; i < op->n_in; i++) cost.bytes += bt_op_desc_bytes(&in[i]);
+    cost.bytes += bt_op_desc_bytes(out);
     return cost;
 }

@@ -16,7 +16,13 @@
     X(swiglu)                                                                                      \
     X(rope_angles)                                                                                 \
     X(rope_kv)                                                                                     \
-    X(attention)
+    X(attention)                                                                                   \
+    X(copy)                                                                                        \
+    X(reshape)                                                                                     \
+    X(slice)                                                                                       \
+    X(chunk)                                                                                       \
+    X(permute)                                                                                     \
+    X(broadcast)
 
 #define BT_OP_DECLARE(name) extern const bt_op bt_op_##name;
 BT_OP_LIST(BT_OP_DECLARE)
@@ -26,6 +32,21 @@ BT_OP_LIST(BT_OP_DECLARE)
 
 /* Bytes of a parameter field, all elements; -1 where its type or count is wrong. */
 int64_t bt_op_field_bytes(const bt_field *field);
+
+/* INVALID unless the innermost elements of input `i`, a view perhaps, are neighbours. */
+BT_CHECKED bt_status bt_op_want_near(const bt_op *op, const bt_desc *in, int i);
+
+/* INVALID unless inputs `k` and `k` + 1 are one layer of the paged pool, as baton/ops.h draws it. */
+BT_CHECKED bt_status bt_op_want_pool(const bt_op *op, const bt_desc *in, int k);
+
+/* Bytes of a tensor's elements, each counted once, as it is stored; 0 for an input left out. */
+double bt_op_desc_bytes(const bt_desc *desc);
+
+/* Rows a chunk, so that it has about n_element of them: at least one. */
+static inline int64_t bt_op_grain(int64_t n_element, int64_t n_col)
+{
+    return bt_max_i64(1, n_element / bt_max_i64(1, n_col));
+}
 
 /* The argument block of a record, zeroed, checked to fit. */
 #define bt_op_args(launch, type) ((type *)bt_op_args_begin((launch), sizeof(type)))

@@ -36,11 +36,22 @@ static void angles_bind(const bt_op_bind *node, bt_launch *ret_launch)
                               .magnitude = param->magnitude};
 }
 
+/* A pair: the angle, its cosine and sine, and magnitude times each; cos and sin count as one. */
+static void angles_cost(const void *param, const bt_desc *in, const bt_desc *out,
+                        bt_op_cost *ret_cost)
+{
+    (void)param;
+    ret_cost->bytes =
+        bt_op_desc_bytes(&in[POS]) + bt_op_desc_bytes(&in[FREQ]) + bt_op_desc_bytes(out);
+    ret_cost->ops = 5 * (double)out->dim[0] * (double)out->dim[1];
+}
+
 static bt_status kv_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
 {
     const bt_rope_kv_param *p = param;
     const bt_op *op = &bt_op_rope_kv;
     int64_t n_tok = in[QKV].dim[0], n_kv = in[POOL_K].dim[1], d_head = in[POOL_K].dim[2];
+    BT_TRY(bt_op_want_pool(op, in, POOL_K));
     BT_TRY(bt_op_want(op, in, QKV, BT_F32, 2));
     BT_TRY(bt_op_want(op, in, ANGLES, BT_F32, 3));
     BT_TRY(bt_op_want(op, in, SLOT, BT_I64, 1));
@@ -50,8 +61,11 @@ static bt_status kv_infer(const void *param, const bt_desc *in, bt_desc *ret_out
     BT_FAIL_IF(2 * in[ANGLES].dim[1] > d_head, INVALID,
                "rope_kv: %lld pairs do not fit a head of %lld", (long long)in[ANGLES].dim[1],
                (long long)d_head);
-    for (int i = Q_NORM; i <= K_NORM; i++)
-        if (in[i].n_dim) BT_TRY(bt_op_want_dim(op, in, i, 0, d_head));
+    for (int i = Q_NORM; i <= K_NORM; i++) {
+        if (!in[i].n_dim) continue;
+        BT_TRY(bt_op_want(op, in, i, BT_F32, 1));
+        BT_TRY(bt_op_want_dim(op, in, i, 0, d_head));
+    }
     *ret_out = bt_desc_2d(BT_F32, n_tok, p->n_head * d_head);
     return BT_OK;
 }
@@ -60,7 +74,7 @@ static bt_status kv_setup(const bt_op_env *env, const void *param, const bt_desc
                           const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param, (void)out;
-    bt_op_setup_one(env, BT_SLOT_rope_kv, bt_max_i64(1, 8192 / in[QKV].dim[1]), ret_setup);
+    bt_op_setup_one(env, BT_SLOT_rope_kv, bt_op_grain(8192, in[QKV].dim[1]), ret_setup);
     return BT_OK;
 }
 
@@ -88,6 +102,23 @@ static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
                           .interleaved = p->interleaved};
 }
 
+/* q and the new tokens' k and v are written, the rest of the pool is not touched. A rotated pair is
+ * 4 products and 2 sums; an element that is normed costs 4. */
+static void kv_cost(const void *param, const bt_desc *in, const bt_desc *out, bt_op_cost *ret_cost)
+{
+    const bt_rope_kv_param *p = param;
+    const bt_desc *k = &in[POOL_K];
+    double n_tok = (double)out->dim[0], n_kv = (double)k->dim[1], d_head = (double)k->dim[2];
+    double n_pair = n_tok * (p->n_head + n_kv) * (double)in[ANGLES].dim[1];
+    for (int i = QKV; i <= SLOT; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
+    for (int i = Q_NORM; i <= K_NORM; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
+    ret_cost->bytes += bt_op_desc_bytes(out);
+    ret_cost->bytes += 2 * n_tok * n_kv * d_head * (double)bt_dtype_block_bytes(k->dtype);
+    ret_cost->ops = 6 * n_pair;
+    if (in[Q_NORM].n_dim) ret_cost->ops += 4 * n_tok * p->n_head * d_head;
+    if (in[K_NORM].n_dim) ret_cost->ops += 4 * n_tok * n_kv * d_head;
+}
+
 static const bt_field angles_fields[] = {
     BT_FIELD(bt_rope_angles_param, magnitude, F32, VALUE),
 };
@@ -101,7 +132,8 @@ const bt_op bt_op_rope_angles = {.name = "rope_angles",
                                  .n_field = BT_COUNT_OF(angles_fields),
                                  .infer = angles_infer,
                                  .setup = angles_setup,
-                                 .bind = angles_bind};
+                                 .bind = angles_bind,
+                                 .cost = angles_cost};
 
 static const bt_field kv_fields[] = {
     BT_FIELD(bt_rope_kv_param, n_head, I32, KEY),
@@ -118,4 +150,5 @@ const bt_op bt_op_rope_kv = {.name = "rope_kv",
                              .n_field = BT_COUNT_OF(kv_fields),
                              .infer = kv_infer,
                              .setup = kv_setup,
-                             .bind = kv_bind};
+                             .bind = kv_bind,
+                             .cost = kv_cost};

@@ -88,7 +88,7 @@ int64_t bt_desc_bytes(const bt_desc *desc)
     if (bt_desc_count(desc) == 0) return 0;
     if (!desc->strided) return bt_desc_count(desc) / row * bt_row_bytes(desc->dtype, row);
     for (int d = 0; d < desc->n_dim; d++) last += (desc->dim[d] - 1) * desc->stride[d];
-    return (last + 1) * bt_dtype_block_bytes(desc->dtype);
+    return (last + 1) / bt_dtype_block(desc->dtype) * bt_dtype_block_bytes(desc->dtype);
 }
 
 int64_t bt_desc_stride(const bt_desc *desc, int32_t d)

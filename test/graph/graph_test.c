@@ -1,74 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Building, ordering, planning and running graphs, on operators made for the test (add, scale)
- * whose results are exact, and on built-in ones for the shape errors. */
-#include "support/support.h"
-#include "base/alloc.h"
-#include "base/bits.h"
-#include "device/device.h"
-#include "graph/plan.h"
-#include <stdio.h>
-#include <string.h>
-
-/* ---- an operator of the test's own: out = a + factor * b, elementwise, may write over a ---- */
-
-typedef struct axpy_param {
-    float factor;
-} axpy_param;
-
-typedef struct axpy_args {
-    const float *a, *b;
-    float *out;
-    float factor;
-} axpy_args;
-
-static void axpy_kernel(const void *args, int64_t begin, int64_t end)
-{
-    const axpy_args *p = args;
-    for (int64_t i = begin; i < end; i++) p->out[i] = p->a[i] + p->factor * p->b[i];
-}
-
-static bt_status axpy_infer(const void *param, const bt_desc *in, bt_desc *ret_out)
-{
-    (void)param;
-    if (!bt_desc_equal(&in[0], &in[1])) return bt_fail(BT_INVALID, "axpy: shapes differ");
-    *ret_out = in[0];
-    return BT_OK;
-}
-
-static bt_status axpy_setup(const bt_op_env *env, const void *param, const bt_desc *in,
-                            const bt_desc *out, bt_op_setup *ret_setup)
-{
-    (void)env, (void)param, (void)in;
-    *ret_setup =
-        (bt_op_setup){.fn = {axpy_kernel}, .grain = {3}, .n_launch = 1, .work_bytes = out->dim[0]};
-    return BT_OK;
-}
-
-static void axpy_bind(const bt_op_bind *node, bt_launch *ret_launch);
-static const bt_op axpy = {.name = "axpy",
-                           .n_in = 2,
-                           .n_in_must = 2,
-                           .inplace = 0,
-                           .param_bytes = sizeof(axpy_param),
-                           .infer = axpy_infer,
-                           .setup = axpy_setup,
-                           .bind = axpy_bind};
-
-static void axpy_bind(const bt_op_bind *node, bt_launch *ret_launch)
-{
-    bt_op_launch_begin(node, &axpy, 0, bt_desc_count(node->out), ret_launch);
-    *bt_op_args(ret_launch, axpy_args) =
-        (axpy_args){.a = node->in_ptr[0],
-                    .b = node->in_ptr[1],
-                    .out = node->out_ptr,
-                    .factor = ((const axpy_param *)node->param)->factor};
-}
-
-static bt_status add_axpy(bt_graph *g, const char *name, float factor, bt_value a, bt_value b,
-                          bt_value out)
-{
-    return bt_graph_node(g, name, &axpy, &(axpy_param){factor}, (bt_value[]){a, b}, 2, out);
-}
+/* Building, ordering, planning and running graphs, on an operator made for the test whose results
+ * are exact. */
+#include "graph/toy.h"
 
 /* ---- a random graph, with an evaluation by definition beside it ---- */
 
@@ -133,29 +66,6 @@ static void by_definition(const recipe *r, float in[N_IN][LEN_MAX], int len,
         const float *b = r->b[n] < N_IN ? in[r->b[n]] : out[r->b[n] - N_IN];
         for (int i = 0; i < len; i++) out[n][i] = a[i] + r->factor[n] * b[i];
     }
-}
-
-typedef struct rig {
-    bt_device *device;
-    bt_stream *stream;
-    bt_op_env env;
-    void *arena;
-} rig;
-
-static rig open_rig(void)
-{
-    rig k = {0};
-    assert_ok(bt_device_open("cpu", &(bt_device_config){.n_thread = 2}, &k.device));
-    assert_ok(bt_stream_new(k.device, &k.stream));
-    k.env = (bt_op_env){.kernels = k.device->kernels};
-    return k;
-}
-
-static void close_rig(rig *k)
-{
-    bt_stream_free(k->stream);
-    if (k->arena) bt_device_free(k->device, k->arena);
-    bt_device_close(k->device);
 }
 
 static void check_outputs(const recipe *r, const bt_plan *plan, float want[N_NODE][LEN_MAX],
@@ -254,7 +164,7 @@ static void faults_in_a_graph_name_the_nodes(void **state)
     assert_fails(add_axpy(g, "third", 1, x, 99, c), BT_INVALID,
                  "node 'third': input 1 is value 99");
     assert_fails(add_axpy(g, "third", 1, x, x, x), BT_INVALID, "no value that a node may define");
-    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1}, &x, 1, c), BT_INVALID,
+    assert_fails(bt_graph_node(g, "third", &axpy, &(axpy_param){1, 0}, &x, 1, c), BT_INVALID,
                  "takes 2 to 2 inputs, not 1");
     assert_ok(bt_graph_output(g, b));
     assert_fails(bt_graph_freeze(g), BT_INVALID, "are on a cycle");

@@ -6,6 +6,7 @@
 #include "kernel/check.h"
 #include "kernel/cases_gemm.h"
 #include "kernel/cases_row.h"
+#include "kernel/cases_copy.h"
 #include "kernel/cases_attn.h"
 
 typedef struct kernel_case {
@@ -32,6 +33,7 @@ static const kernel_case cases[] = {
     {BT_SLOT_embed, case_embed, NULL},
     {BT_SLOT_rmsnorm, case_rmsnorm, bench_rows},
     {BT_SLOT_gather, case_gather, NULL},
+    {BT_SLOT_copy, case_copy, NULL},
     {BT_SLOT_swiglu, case_swiglu, bench_rows},
     {BT_SLOT_rope_angles, case_rope_angles, NULL},
     {BT_SLOT_rope_kv, case_rope_kv, NULL},
