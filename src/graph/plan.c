@@ -137,7 +137,21 @@ static bt_status check_strided(const bt_graph_node_info *node, const bt_desc *in
 {
     for (int32_t i = 0; i < node->op->n_in; i++)
         BT_FAIL_IF(in[i].strided && !node->op->view && !(node->op->strided_in >> i & 1), INVALID,
-                   "%s: input %d is a strided view; make it dense with 'copy'", node->op->name, i);
+                   "%s: input %d is a strided view, must be dense; make it dense with 'copy'",
+                   node->op->name, i);
+    return BT_OK;
+}
+
+/* An operator may come from a library: what it decided is looked at before it is relied on. */
+static bt_status check_setup(const bt_op *op, const bt_op_setup *s)
+{
+    BT_FAIL_IF(s->n_launch < 0 || s->n_launch > BT_OP_LAUNCH_MAX || s->work_bytes < 0, INVALID,
+               "%s: setup wants %d launches and %lld bytes of scratch", op->name, s->n_launch,
+               (long long)s->work_bytes);
+    for (int32_t i = 0; i < s->n_launch; i++)
+        BT_FAIL_IF(!s->fn[i] || s->grain[i] < 1, INVALID,
+                   "%s: setup gives launch %d %s, grain %lld", op->name, i,
+                   s->fn[i] ? "a kernel" : "no kernel", (long long)s->grain[i]);
     return BT_OK;
 }
 
@@ -149,13 +163,9 @@ static bt_status set_up(const bt_plan_base *b, const bt_graph_node_info *node, c
     *ret_setup = (bt_op_setup){0};
     if (node->op->view) return BT_OK;
     BT_FAIL_IF(ret_out->strided || ret_out->n_dim < 1 || ret_out->layout != BT_ROWS, INVALID,
-               "%s: its output is not described as a dense tensor", node->op->name);
+               "%s: the output must be dense, for it is no view", node->op->name);
     BT_TRY(node->op->setup(&b->env, param, in, ret_out, ret_setup));
-    BT_FAIL_IF(ret_setup->n_launch < 0 || ret_setup->n_launch > BT_OP_LAUNCH_MAX ||
-                   ret_setup->work_bytes < 0,
-               INVALID, "%s: setup wants %d launches and %lld bytes of scratch", node->op->name,
-               ret_setup->n_launch, (long long)ret_setup->work_bytes);
-    return BT_OK;
+    return check_setup(node->op, ret_setup);
 }
 
 /* The same, from the cache where the node has been seen. */

@@ -68,54 +68,79 @@ static void by_definition(const recipe *r, float in[N_IN][LEN_MAX], int len,
     }
 }
 
-static void check_outputs(const recipe *r, const bt_plan *plan, float want[N_NODE][LEN_MAX],
-                          int len)
+static void check_outputs(const recipe *r, bt_exec *exec, bt_ticket step,
+                          float want[N_NODE][LEN_MAX], int len)
 {
     for (int n = 0, k = 0; n < N_NODE; n++)
         if (r->is_output[n])
-            assert_memory_equal(bt_plan_output(plan, k++), want[n], (size_t)len * sizeof(float));
+            assert_memory_equal(bt_exec_output(exec, step, k++), want[n],
+                                (size_t)len * sizeof(float));
 }
 
-static void random_graphs_in_any_order_give_what_they_say(void **state)
+/* Everywhere a graph may run: on both devices, with branches on several streams, with stages on
+ * threads of their own. */
+static const struct {
+    const char *device;
+    bt_context_config context;
+} places[] = {
+    {"cpu", {.n_host_thread = 1}},
+    {"cpu", {.n_host_thread = 1, .n_stream = 3}},
+    {"paced", {.n_host_thread = 1, .n_stream = 4}},
+    {"cpu", {.n_host_thread = 2, .ring_depth = 1}},
+    {"paced", {.n_host_thread = 3, .n_stream = 2}},
+};
+
+typedef struct scene {
+    recipe r;
+    float in[N_IN][LEN_MAX], want[N_NODE][LEN_MAX];
+    bt_exec *exec;
+} scene;
+
+/* Twelve steps at random lengths; each is checked when it is done. */
+static void run_steps(scene *c, test_rng *rng)
+{
+    bt_desc desc[N_IN];
+    void *ptr[N_IN];
+    for (int run = 0; run < 12; run++) {
+        int len = (int)test_range(rng, 1, LEN_MAX);
+        for (int i = 0; i < N_IN; i++) {
+            desc[i] = bt_desc_1d(BT_F32, len);
+            ptr[i] = c->in[i];
+        }
+        by_definition(&c->r, c->in, len, c->want);
+        bt_ticket step = run_once(c->exec, desc, ptr);
+        check_outputs(&c->r, c->exec, step, c->want, len);
+    }
+}
+
+static void random_graphs_in_any_order_and_place_give_what_they_say(void **state)
 {
     (void)state;
-    test_rng rng = {11};
-    rig k = open_rig();
-    static float in[N_IN][LEN_MAX], want[N_NODE][LEN_MAX];
-    for (int round = 0; round < 60; round++) {
-        recipe r = random_recipe(&rng);
-        int perm[N_NODE];
-        bt_desc max[N_IN], desc[N_IN];
-        void *ptr[N_IN];
-        bt_plan_cache *cache;
-        shuffle(&rng, perm);
-        bt_graph *g = build(&r, perm);
-        for (int i = 0; i < N_IN; i++) {
-            max[i] = bt_desc_1d(BT_F32, LEN_MAX);
-            ptr[i] = in[i];
-            for (int j = 0; j < LEN_MAX; j++) in[i][j] = (float)test_range(&rng, -8, 8);
+    static scene c;
+    bt_desc max[N_IN];
+    for (int i = 0; i < N_IN; i++) max[i] = bt_desc_1d(BT_F32, LEN_MAX);
+    for (size_t place = 0; place < BT_COUNT_OF(places); place++) {
+        test_rng rng = {11};
+        rig k = {0};
+        assert_ok(bt_device_open(places[place].device, NULL, &k.device));
+        assert_ok(bt_context_open(k.device, &places[place].context, &k.context));
+        for (int round = 0; round < 40; round++) {
+            int perm[N_NODE];
+            c.r = random_recipe(&rng);
+            shuffle(&rng, perm);
+            bt_graph *g = build(&c.r, perm);
+            for (int i = 0; i < N_IN; i++)
+                for (int j = 0; j < LEN_MAX; j++) c.in[i][j] = (float)test_range(&rng, -8, 8);
+            c.exec = open_exec(&k, g, max);
+            uint64_t n_alloc = bt_mem_n_alloc();
+            run_steps(&c, &rng);
+            if (k.device->takes_turns) // planning a new shape allocates nothing
+                assert_int_equal(bt_mem_n_alloc(), n_alloc);
+            bt_exec_close(c.exec);
+            bt_graph_unref(g);
         }
-        assert_ok(bt_plan_cache_new(g, &k.env, max, 3, &cache));
-        assert_ok(bt_device_alloc(k.device, (size_t)bt_plan_cache_arena_bytes(cache), &k.arena));
-        uint64_t n_alloc = bt_mem_n_alloc();
-        for (int run = 0; run < 12; run++) {
-            int len = (int)test_range(&rng, 1, LEN_MAX);
-            bt_plan *plan;
-            for (int i = 0; i < N_IN; i++) desc[i] = bt_desc_1d(BT_F32, len);
-            assert_ok(bt_plan_cache_get(cache, desc, &plan));
-            bt_plan_cache_bind(cache, plan, ptr, k.arena);
-            assert_ok(bt_stream_submit(k.stream, plan->launch, plan->n_launch));
-            assert_ok(bt_stream_sync(k.stream));
-            by_definition(&r, in, len, want);
-            check_outputs(&r, plan, want, len);
-        }
-        assert_int_equal(bt_mem_n_alloc(), n_alloc); // planning a new shape allocates nothing
-        bt_plan_cache_free(cache);
-        bt_graph_unref(g);
-        bt_device_free(k.device, k.arena);
-        k.arena = NULL;
+        close_rig(&k);
     }
-    close_rig(&k);
 }
 
 static void a_shape_seen_before_is_a_hit(void **state)
@@ -127,21 +152,31 @@ static void a_shape_seen_before_is_a_hit(void **state)
     int perm[N_NODE];
     shuffle(&rng, perm);
     bt_graph *g = build(&r, perm);
-    bt_desc desc[N_IN];
-    bt_plan_cache *cache;
-    bt_plan *plan;
-    for (int i = 0; i < N_IN; i++) desc[i] = bt_desc_1d(BT_F32, 9);
-    assert_ok(bt_plan_cache_new(g, &k.env, desc, 2, &cache));
-    bt_graph_unref(g); // the cache keeps it
-    for (int i = 0; i < 5; i++) assert_ok(bt_plan_cache_get(cache, desc, &plan));
-    bt_plan_counters c = bt_plan_cache_counters(cache);
-    assert_int_equal(c.n_built, 1);
-    assert_int_equal(c.n_hit, 4);
-    desc[0].dim[0] = 8; // now the inputs disagree
-    assert_fails(bt_plan_cache_get(cache, desc, &plan), BT_INVALID, "axpy: shapes differ");
-    for (int i = 0; i < N_IN; i++) desc[i] = bt_desc_1d(BT_F32, 10);
-    assert_fails(bt_plan_cache_get(cache, desc, &plan), BT_INVALID, "more memory than was planned");
-    bt_plan_cache_free(cache);
+    bt_desc desc[2][N_IN];
+    static float in[N_IN][LEN_MAX];
+    void *ptr[] = {in[0], in[1], in[2]};
+    bt_ticket step;
+    bt_exec_counters c;
+    for (int i = 0; i < N_IN; i++) {
+        desc[0][i] = bt_desc_1d(BT_F32, 9);
+        desc[1][i] = bt_desc_1d(BT_F32, 7);
+    }
+    bt_exec *exec = open_exec(&k, g, desc[0]);
+    bt_graph_unref(g);                                                // the executable keeps it
+    for (int i = 0; i < 6; i++) run_once(exec, desc[i / 2 % 2], ptr); // 9 9 7 7 9 9
+    bt_exec_get_counters(exec, &c);
+    assert_int_equal(c.plans_built, 2);
+    assert_int_equal(c.plans_reused, 3);
+    assert_int_equal(c.plan_hits, 1);
+    assert_int_equal(c.binds, 2);
+    assert_int_equal(c.replays, 4); // the second and later runs of a plan at the same addresses
+    desc[0][0].dim[0] = 8;          // now the inputs disagree
+    assert_fails(bt_exec_submit(exec, desc[0], ptr, -1, &step), BT_INVALID, "axpy: shapes differ");
+    for (int i = 0; i < N_IN; i++) desc[0][i] = bt_desc_1d(BT_F32, 10);
+    assert_fails(bt_exec_submit(exec, desc[0], ptr, -1, &step), BT_INVALID,
+                 "more memory than was planned");
+    run_once(exec, desc[1], ptr); // and it works on
+    bt_exec_close(exec);
     close_rig(&k);
 }
 
@@ -212,7 +247,7 @@ static void every_operator_is_found_by_name_and_fits_its_records(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_graphs_in_any_order_give_what_they_say),
+        cmocka_unit_test(random_graphs_in_any_order_and_place_give_what_they_say),
         cmocka_unit_test(a_shape_seen_before_is_a_hit),
         cmocka_unit_test(faults_in_a_graph_name_the_nodes),
         cmocka_unit_test(nodes_that_no_output_needs_are_dropped),

@@ -234,26 +234,27 @@ static void by_definition(const recipe *r, float want[N_VALUE][LEN])
             want[N_IN + n][i] = want[r->a[n]][i] + r->factor[n] * want[r->b[n]][i];
 }
 
-static bt_plan_cache *cache_of(rig *k, bt_graph *g, bt_plan **ret_plan)
+static bt_desc shapes[N_IN];
+
+static bt_exec *exec_of(rig *k, bt_graph *g, bt_ticket *ret_step)
 {
-    bt_desc desc[N_IN];
     void *ptr[N_IN];
     for (int i = 0; i < N_IN; i++) {
-        desc[i] = bt_desc_1d(BT_F32, LEN);
+        shapes[i] = bt_desc_1d(BT_F32, LEN);
         ptr[i] = data[i];
     }
-    bt_plan_cache *cache = open_cache(k, g, desc, 1);
-    *ret_plan = run_once(k, cache, desc, ptr);
-    return cache;
+    bt_exec *exec = open_exec(k, g, shapes);
+    *ret_step = run_once(exec, shapes, ptr);
+    return exec;
 }
 
-static void check_results(const recipe *r, const bt_plan *plan)
+static void check_results(const recipe *r, bt_exec *exec, bt_ticket step)
 {
     static float want[N_VALUE][LEN];
     by_definition(r, want);
     for (int n = 0, out = 0; n < N_NODE; n++)
         if (r->is_output[n])
-            assert_memory_equal(bt_plan_output(plan, out++), want[N_IN + n], sizeof want[0]);
+            assert_memory_equal(bt_exec_output(exec, step, out++), want[N_IN + n], sizeof want[0]);
 }
 
 static void a_nested_graph_is_the_flat_one(void **state)
@@ -266,26 +267,24 @@ static void a_nested_graph_is_the_flat_one(void **state)
         bool rich = round % 3 == 2; // with twins and constants inside: then only results agree
         recipe r = random_recipe(&rng, rich || round % 2);
         fill_data(&rng);
-        bt_plan *flat_plan, *plan;
+        bt_ticket flat_step, step;
         bt_graph *flat = build(&r, (style){.flat = true});
         bt_graph *g = build(&r, (style){.cuts = test_u64(&rng),
                                         .order = {test_u64(&rng)},
                                         .shuffle = round % 2,
                                         .twins = rich,
                                         .consts = rich});
-        bt_plan_cache *flat_cache = cache_of(&k, flat, &flat_plan);
-        check_results(&r, flat_plan);
-        drop_arena(&k);
-        bt_plan_cache *cache = cache_of(&k, g, &plan);
-        check_results(&r, plan);
-        drop_arena(&k);
+        bt_exec *flat_exec = exec_of(&k, flat, &flat_step);
+        check_results(&r, flat_exec, flat_step);
+        bt_exec *exec = exec_of(&k, g, &step);
+        check_results(&r, exec, step);
         if (!rich) {
             assert_same_graph(flat, g, false);
-            assert_same_plan(flat_plan, plan);
+            assert_same_plan(flat_exec, exec, shapes);
         }
         for (int n = 0; n < g->n_node; n++) n_nested += strchr(g->node[n].name, '/') != NULL;
-        bt_plan_cache_free(flat_cache);
-        bt_plan_cache_free(cache);
+        bt_exec_close(flat_exec);
+        bt_exec_close(exec);
         bt_graph_unref(flat);
         bt_graph_unref(g);
     }
@@ -302,22 +301,20 @@ static void the_order_of_adding_shows_nowhere(void **state)
     for (int round = 0; round < 50; round++) {
         recipe r = random_recipe(&rng, round % 2);
         style s = {.cuts = test_u64(&rng), .flat = round % 3 == 0};
-        bt_plan *first_plan, *plan;
+        bt_ticket step;
         bt_graph *first = build(&r, s);
-        bt_plan_cache *first_cache = cache_of(&k, first, &first_plan);
-        drop_arena(&k);
+        bt_exec *first_exec = exec_of(&k, first, &step);
         for (int order = 0; order < 20; order++) {
             s.shuffle = true;
             s.order.state = test_u64(&rng);
             bt_graph *g = build(&r, s);
-            bt_plan_cache *cache = cache_of(&k, g, &plan);
+            bt_exec *exec = exec_of(&k, g, &step);
             assert_same_graph(first, g, true);
-            assert_same_plan(first_plan, plan);
-            bt_plan_cache_free(cache);
+            assert_same_plan(first_exec, exec, shapes);
+            bt_exec_close(exec);
             bt_graph_unref(g);
-            drop_arena(&k);
         }
-        bt_plan_cache_free(first_cache);
+        bt_exec_close(first_exec);
         bt_graph_unref(first);
     }
     close_rig(&k);
@@ -377,7 +374,6 @@ static void one_block_is_called_for_every_layer(void **state)
     rig k = open_rig();
     bt_graph *block = block_graph(), *g;
     bt_value in[2], out;
-    bt_plan *plan;
     bt_desc desc = bt_desc_1d(BT_F32, LEN);
     char name[32];
     assert_ok(bt_graph_new(&g));
@@ -400,12 +396,11 @@ static void one_block_is_called_for_every_layer(void **state)
     assert_ok(bt_graph_freeze(g));
     assert_int_equal(bt_graph_n_node(g), 2 * N_LAYER);
     assert_string_equal(bt_graph_node_name(g, 14), "layer7/first");
-    bt_plan_cache *cache = open_cache(&k, g, &desc, 1);
-    plan = run_once(&k, cache, &desc, (void *[]){start});
-    assert_memory_equal(bt_plan_output(plan, 0), want, sizeof want);
-    bt_plan_cache_free(cache);
+    bt_exec *exec = open_exec(&k, g, &desc);
+    bt_ticket step = run_once(exec, &desc, (void *[]){start});
+    assert_memory_equal(bt_exec_output(exec, step, 0), want, sizeof want);
+    bt_exec_close(exec);
     bt_graph_unref(g);
-    drop_arena(&k);
     close_rig(&k);
 }
 

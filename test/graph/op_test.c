@@ -151,14 +151,14 @@ static void check_strided(rig *k, const bt_op *op, const void *param, const bt_d
         assert_ok(bt_graph_output(g, out[i]));
     }
     assert_ok(bt_graph_freeze(g));
-    bt_plan_cache *cache = open_cache(k, g, &desc, 1);
-    bt_plan *plan = run_once(k, cache, &desc, (void *[]){wide});
-    size_t size = (size_t)bt_desc_bytes(&plan->desc[g->output[0]]);
-    assert_memory_equal(bt_plan_output(plan, 0), bt_plan_output(plan, 1), size);
-    assert_false(bt_plan_output(plan, 0) == bt_plan_output(plan, 1));
-    bt_plan_cache_free(cache);
+    bt_exec *exec = open_exec(k, g, &desc);
+    bt_ticket step = run_once(exec, &desc, (void *[]){wide});
+    bt_desc out_desc = bt_exec_output_desc(exec, step, 0);
+    size_t size = (size_t)bt_desc_bytes(&out_desc);
+    assert_memory_equal(bt_exec_output(exec, step, 0), bt_exec_output(exec, step, 1), size);
+    assert_false(bt_exec_output(exec, step, 0) == bt_exec_output(exec, step, 1));
+    bt_exec_close(exec);
     bt_graph_unref(g);
-    drop_arena(k);
 }
 
 static void linear_and_rmsnorm_read_windows_of_wider_rows(void **state)
@@ -191,7 +191,7 @@ static void refuse_strided(rig *k, const bt_op *op, const void *param, int n_in,
 {
     bt_graph *g;
     bt_value x, in[BT_OP_IN_MAX], out;
-    bt_plan_cache *cache;
+    bt_exec *exec;
     assert_ok(bt_graph_new(&g));
     assert_ok(bt_graph_input(g, "x", &x));
     for (int i = 0; i < n_in; i++) in[i] = x;
@@ -200,7 +200,8 @@ static void refuse_strided(rig *k, const bt_op *op, const void *param, int n_in,
     assert_ok(bt_graph_apply(g, "reader", op, param, in, n_in, &out));
     assert_ok(bt_graph_output(g, out));
     assert_ok(bt_graph_freeze(g));
-    assert_fails(bt_plan_cache_new(g, &k->env, desc, 1, &cache), BT_INVALID, part);
+    assert_fails(bt_exec_open(k->context, g, &(bt_exec_config){.max_desc = desc}, &exec),
+                 BT_INVALID, part);
     bt_graph_unref(g);
 }
 
@@ -278,15 +279,14 @@ static void rows_of_a_packed_matrix_are_columns_of_the_product(void **state)
     assert_ok(bt_graph_output(g, whole));
     assert_ok(bt_graph_output(g, part));
     assert_ok(bt_graph_freeze(g));
-    bt_plan_cache *cache = open_cache(&k, g, &in_desc, 1);
-    bt_plan *plan = run_once(&k, cache, &in_desc, (void *[]){x});
-    const float *all = bt_plan_output(plan, 0), *some = bt_plan_output(plan, 1);
+    bt_exec *exec = open_exec(&k, g, &in_desc);
+    bt_ticket step = run_once(exec, &in_desc, (void *[]){x});
+    const float *all = bt_exec_output(exec, step, 0), *some = bt_exec_output(exec, step, 1);
     for (int t = 0; t < T; t++)
         assert_memory_equal(some + t * (N - 16), all + t * N + 16, (N - 16) * sizeof *all);
-    bt_plan_cache_free(cache);
+    bt_exec_close(exec);
     bt_graph_unref(g);
     bt_device_free(k.device, data);
-    drop_arena(&k);
     close_rig(&k);
 }
 
@@ -311,17 +311,16 @@ static void a_packed_weight_multiplies_as_its_rows_say(void **state)
     assert_ok(bt_graph_apply(g, "y", &bt_op_linear, NULL, in, 2, &out));
     assert_ok(bt_graph_output(g, out));
     assert_ok(bt_graph_freeze(g));
-    bt_plan_cache *cache = open_cache(&k, g, &in_desc, 1);
-    const float *y = bt_plan_output(run_once(&k, cache, &in_desc, (void *[]){x}), 0);
+    bt_exec *exec = open_exec(&k, g, &in_desc);
+    const float *y = bt_exec_output(exec, run_once(exec, &in_desc, (void *[]){x}), 0);
     for (int r = 0; r < ROWS; r++) {
         float want = 0; // small integers: exact in any order
         for (int c = 0; c < COLS; c++) want += weight[r * COLS + c] * x[c];
         assert_true(y[r] == want);
     }
-    bt_plan_cache_free(cache);
+    bt_exec_close(exec);
     bt_graph_unref(g);
     bt_device_free(k.device, data);
-    drop_arena(&k);
     close_rig(&k);
 }
 

@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "device/device.h"
-#include "graph/plan.h"
+#include "graph/exec.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,53 +88,38 @@ static inline bt_status add_axpy(bt_graph *g, const char *name, float factor, bt
 
 typedef struct rig {
     bt_device *device;
-    bt_stream *stream;
-    bt_op_env env;
-    void *arena;
+    bt_context *context;
 } rig;
 
 static inline rig open_rig(void)
 {
     rig k = {0};
     assert_ok(bt_device_open("cpu", &(bt_device_config){.n_thread = 2}, &k.device));
-    assert_ok(bt_stream_new(k.device, &k.stream));
-    k.env = (bt_op_env){.kernels = k.device->kernels};
+    assert_ok(bt_context_open(k.device, NULL, &k.context));
     return k;
 }
 
 static inline void close_rig(rig *k)
 {
-    bt_stream_free(k->stream);
-    if (k->arena) bt_device_free(k->device, k->arena);
+    bt_context_close(k->context);
     bt_device_close(k->device);
 }
 
-/* Free the arena of a cache that is done with. */
-static inline void drop_arena(rig *k)
+/* An executable up to these shapes. */
+static inline bt_exec *open_exec(rig *k, bt_graph *g, const bt_desc *max_desc)
 {
-    bt_device_free(k->device, k->arena);
-    k->arena = NULL;
-}
-
-/* A cache of plans up to these shapes, and its arena. */
-static inline bt_plan_cache *open_cache(rig *k, bt_graph *g, const bt_desc *max_desc, int n_plan)
-{
-    bt_plan_cache *cache;
-    assert_ok(bt_plan_cache_new(g, &k->env, max_desc, n_plan, &cache));
-    assert_ok(bt_device_alloc(k->device, (size_t)bt_plan_cache_arena_bytes(cache), &k->arena));
-    return cache;
+    bt_exec *exec;
+    assert_ok(bt_exec_open(k->context, g, &(bt_exec_config){.max_desc = max_desc}, &exec));
+    return exec;
 }
 
 /* Plan, bind, launch, wait. */
-static inline bt_plan *run_once(rig *k, bt_plan_cache *cache, const bt_desc *in_desc,
-                                void *const *in_ptr)
+static inline bt_ticket run_once(bt_exec *exec, const bt_desc *in_desc, void *const *in_ptr)
 {
-    bt_plan *plan;
-    assert_ok(bt_plan_cache_get(cache, in_desc, &plan));
-    bt_plan_cache_bind(cache, plan, in_ptr, k->arena);
-    assert_ok(bt_stream_submit(k->stream, plan->launch, plan->n_launch));
-    assert_ok(bt_stream_sync(k->stream));
-    return plan;
+    bt_ticket step;
+    assert_ok(bt_exec_submit(exec, in_desc, in_ptr, -1, &step));
+    assert_ok(bt_exec_wait(exec, step, -1));
+    return step;
 }
 
 /* ---- sameness ---- */
@@ -166,11 +151,11 @@ static inline void assert_same_graph(const bt_graph *a, const bt_graph *b, bool 
     assert_memory_equal(a->output, b->output, sizeof *a->output * (size_t)a->n_output);
 }
 
-/* Both plans, of such graphs, put everything in the same place. */
-static inline void assert_same_plan(const bt_plan *a, const bt_plan *b)
+/* Both executables, of such graphs, plan these shapes alike: everything in the same place. */
+static inline void assert_same_plan(bt_exec *a, bt_exec *b, const bt_desc *in_desc)
 {
-    size_t n_value = (size_t)a->graph->n_value, n_node = (size_t)a->graph->n_node;
-    assert_int_equal(a->n_launch, b->n_launch);
-    assert_memory_equal(a->offset, b->offset, sizeof *a->offset * n_value);
-    assert_memory_equal(a->work_offset, b->work_offset, sizeof *a->work_offset * n_node);
+    uint64_t x, y;
+    assert_ok(bt_exec_fingerprint(a, in_desc, &x));
+    assert_ok(bt_exec_fingerprint(b, in_desc, &y));
+    assert_true(x == y);
 }

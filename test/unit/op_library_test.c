@@ -8,7 +8,7 @@
 #include "baton/engine.h"
 #include "device/device.h"
 #include "graph/custom.h"
-#include "graph/plan.h"
+#include "baton/dispatch.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,39 +80,35 @@ static void an_operator_of_a_library_runs_in_a_graph(void **state)
     (void)state;
     bt_op_library *l;
     bt_device *device;
-    bt_stream *stream;
+    bt_context *context;
     bt_graph *g;
-    bt_plan_cache *plans;
-    bt_plan *plan;
+    bt_exec *exec;
+    bt_ticket step;
     bt_value x, y;
     int32_t param[2] = {0};
-    float in[100], *arena;
+    float in[100];
     void *in_ptr[] = {in};
     bt_desc desc = bt_desc_1d(BT_F32, 100);
     for (int i = 0; i < 100; i++) in[i] = (float)(i - 50);
     assert_ok(bt_op_library_open(module("good"), &l));
     assert_ok(bt_device_open("cpu", &(bt_device_config){.n_thread = 2}, &device));
-    assert_ok(bt_stream_new(device, &stream));
+    assert_ok(bt_context_open(device, NULL, &context));
     assert_ok(bt_graph_new(&g));
     assert_ok(bt_graph_input(g, "x", &x));
     assert_ok(bt_graph_apply(g, "y", bt_op_library_find(l, "double"), param, &x, 1, &y));
     assert_ok(bt_graph_output(g, y));
     assert_ok(bt_graph_freeze(g));
-    bt_op_env env = {.kernels = device->kernels};
-    assert_ok(bt_plan_cache_new(g, &env, &desc, 2, &plans));
-    assert_ok(bt_device_alloc(device, (size_t)bt_plan_cache_arena_bytes(plans), (void **)&arena));
-    assert_ok(bt_plan_cache_get(plans, &desc, &plan));
-    bt_plan_cache_bind(plans, plan, in_ptr, arena);
-    assert_ok(bt_stream_submit(stream, plan->launch, plan->n_launch));
-    assert_ok(bt_stream_sync(stream));
-    const float *out = bt_plan_output(plan, 0);
+    assert_ok(bt_exec_open(context, g, &(bt_exec_config){.max_desc = &desc}, &exec));
+    assert_ok(bt_exec_submit(exec, &desc, in_ptr, -1, &step));
+    assert_ok(bt_exec_wait(exec, step, -1));
+    const float *out = bt_exec_output(exec, step, 0);
     for (int i = 0; i < 100; i++) assert_true(out[i] == 2 * in[i]);
     desc.dtype = BT_I32; // its words come through
-    assert_fails(bt_plan_cache_get(plans, &desc, &plan), BT_UNSUPPORTED, "double: input 0 is i32");
-    bt_plan_cache_free(plans);
+    assert_fails(bt_exec_submit(exec, &desc, in_ptr, -1, &step), BT_UNSUPPORTED,
+                 "double: input 0 is i32");
+    bt_exec_close(exec);
     bt_graph_unref(g);
-    bt_device_free(device, arena);
-    bt_stream_free(stream);
+    bt_context_close(context);
     bt_device_close(device);
     bt_op_library_close(l);
 }
