@@ -28,7 +28,7 @@ typedef struct bt_span {
     int32_t lane;             // a bt_lane, or BT_LANE_STREAM + the stream's number
     int32_t step;             // the step it works for; -1: none
     int64_t enqueue_ns;       // device: when the host had enqueued it
-    int64_t ready_ns;         // device: when the event it waited for was reached; 0: it waited for none
+    int64_t ready_ns; // device: when the event it waited for was reached; 0: it waited for none
 } bt_span;
 
 /* The trace that `at` holds, or NULL: the one relaxed load that recording costs when it is off. */
