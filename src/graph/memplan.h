@@ -20,9 +20,9 @@ enum { BT_MEMPLAN_ALIGN = 64 };
 
 typedef struct bt_memplan_block {
     int64_t bytes;       // >= 0; 0 takes no room
-    int32_t first, last; // steps: where it is written, and the last step that touches it;
-        // 0 <= first <= last < n_step. With `before`, `last` only guides the search
-    int64_t offset; // the answer, a multiple of 64; 0 for a block without bytes
+    int32_t first, last; // steps: where it is written, and the last step that touches it; 0 <=
+                         // first <= last < n_step. With `before`, `last` only guides the search
+    int64_t offset;      // the answer, a multiple of 64; 0 for a block without bytes
 } bt_memplan_block;
 
 typedef struct bt_memplan_problem {

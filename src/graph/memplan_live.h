@@ -28,7 +28,7 @@ static inline bool bt_memplan_has(const uint64_t *row, int32_t b)
 }
 static inline int32_t bt_memplan_words(int32_t n_bit) { return (n_bit + 63) / 64; }
 
-/* Cut an array of `count` off the scratch at *at, rounded up to 64 bytes; NULL base only measures. */
+/* Cut an array of `count` off the scratch at *at, in units of 64 bytes; NULL base only measures. */
 void *bt_memplan_cut(char *base, size_t *at, size_t count, size_t size);
 
 /* Sort by descending key, stably; `spare` is of the same length. */

@@ -61,7 +61,7 @@ static void the_search_finds_the_optimum_of_any_graph(void **state)
     test_rng rng = {23};
     int32_t order[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     for (int round = 0; round < 1500; round++) {
-        int32_t n = round < 1400 ? (int32_t)test_range(&rng, 1, 6) : 8;
+        int32_t n = round < 1480 ? (int32_t)test_range(&rng, 1, 6) : 8;
         bt_memplan_small s = random_graph(&rng, n, round % 2 ? 3 : 50); // with and without twins
         int64_t least = memworld_least_arena(&w, order, 0);
         assert_true(bt_memplan_exact(&s));

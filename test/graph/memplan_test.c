@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The memory planner against what it promises: a verifier passes its plans; they are no smaller than
- * the bound and no larger than naive allocators make them, on steps that run one after the other and
- * on random streams joined by random events; it allocates nothing and repeats itself. */
+/* The memory planner against what it promises: a verifier passes its plans; they are no smaller
+ * than the bound and no larger than naive allocators make them, on steps that run one after the
+ * other and on random streams joined by random events; it allocates nothing and repeats itself. */
 #include "support/memworld.h"
 #include "base/alloc.h"
 #include "base/bits.h"
