@@ -24,8 +24,9 @@ import xml.etree.ElementTree as ElementTree
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PHASES = ["lint", "release", "address", "thread", "e2e"]
 EXTRA_PHASES = ["e2e-address"]
-# The engine's own tests, one that runs whole models, and the base modules that threads meet in.
-THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^unit/(team|queue|log|alloc|membw|trace)")
+# The engine's own tests, one that runs whole models, the dispatcher's, and the base modules that threads meet in.
+THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^unit/(team|queue|log|alloc|membw|trace)"
+                          r"|^graph/(graph|race|capture|fault|keys|law_dispatch)")
 TIMEOUT_S = 300
 
 Result = collections.namedtuple("Result", "phase name outcome detail")  # outcome: passed failed skipped

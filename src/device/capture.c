@@ -277,17 +277,24 @@ bt_status bt_capture_end(bt_stream *stream, bt_capture **ret_capture)
 
 /* ---- replaying ---- */
 
-static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *stream)
+static bt_status replay_run(const bt_capture *c, const entry *e, bt_stream *s, int32_t *ret_node)
+{
+    int32_t failed;
+    s->replaying = true;
+    bt_status st = bt_stream_submit_at(s, c->launch + e->first, e->n, &failed);
+    s->replaying = false;
+    if (st != BT_OK && e->n) *ret_node = c->launch[e->first + failed].node;
+    return st;
+}
+
+static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *stream,
+                              int32_t *ret_node)
 {
     bt_stream *s = e->stream ? c->own_stream[e->stream] : stream;
-    bt_status st;
     s->step = stream->step;
     switch (e->kind) {
     case RUN:
-        s->replaying = true;
-        st = bt_stream_submit(s, c->launch + e->first, e->n);
-        s->replaying = false;
-        return st;
+        return replay_run(c, e, s, ret_node);
     case RECORD:
         return bt_stream_record(s, c->event[e->event]);
     default:
@@ -295,15 +302,22 @@ static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *st
     }
 }
 
-bt_status bt_capture_replay(bt_capture *c, bt_stream *stream)
+bt_status bt_capture_replay_at(bt_capture *c, bt_stream *stream, int32_t *ret_node)
 {
+    *ret_node = -1;
     BT_FAIL_IF(stream->device != c->device, INVALID, "the capture belongs to another device");
     BT_FAIL_IF(stream->log && c->n_stream > 1, UNSUPPORTED,
                "a capture of several streams cannot be replayed into another capture");
     bt_status st = BT_OK;
     for (int32_t i = 0; i < c->n_entry && st == BT_OK; i++)
-        st = replay_entry(c, &c->entry[i], stream);
+        st = replay_entry(c, &c->entry[i], stream, ret_node);
     return st;
+}
+
+bt_status bt_capture_replay(bt_capture *c, bt_stream *stream)
+{
+    int32_t node;
+    return bt_capture_replay_at(c, stream, &node);
 }
 
 void bt_capture_unref(bt_capture *c)

@@ -8,6 +8,10 @@ BT_CHECKED bt_status bt_capture_submit(bt_stream *stream, const bt_launch *launc
 BT_CHECKED bt_status bt_capture_record(bt_stream *stream, bt_stream_event *event);
 BT_CHECKED bt_status bt_capture_wait(bt_stream *stream, bt_stream_event *event);
 
+/* bt_capture_replay that says which node's launch is to blame; -1: none is. */
+BT_CHECKED bt_status bt_capture_replay_at(bt_capture *capture, bt_stream *stream,
+                                          int32_t *ret_node);
+
 /* The stream or event is about to go: a capture it takes part in must not look at it again. */
 void bt_capture_drop(bt_stream *stream);
 void bt_capture_drop_event(bt_stream_event *event);

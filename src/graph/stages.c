@@ -4,6 +4,7 @@
  * away while the slot is theirs. */
 #include "base/alloc.h"
 #include "base/hash.h"
+#include "device/capture.h"
 #include "graph/exec.h"
 #include <string.h>
 
@@ -369,7 +370,13 @@ static bt_status replay(bt_exec *e, bt_exec_slot *slot, bt_bound *b)
 {
     bt_stream *s = e->context->stream[0];
     slot->replayed = true;
-    if (b->capture) return bt_capture_replay(b->capture, s);
+    if (b->capture) {
+        int32_t node;
+        bt_status st = bt_capture_replay_at(b->capture, s, &node);
+        if (st != BT_OK)
+            bt_fail_note("replaying node '%s'", e->graph->node[node < 0 ? 0 : node].name);
+        return st;
+    }
     s->replaying = true;
     bt_status st = run(e, slot, 0, 0, slot->plan->plan.launch_at[e->graph->n_node]);
     s->replaying = false;
