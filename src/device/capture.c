@@ -9,6 +9,7 @@
 #include "device/capture.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include <stdio.h>
 #include <string.h>
 
 enum { STREAM_MAX = 8, EVENT_MAX = 256 };
@@ -302,6 +303,18 @@ static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *st
     }
 }
 
+/* A replay failed midway: nobody but the capture can wait for what its own streams have begun. */
+static void let_end(bt_capture *c)
+{
+    char first[256];
+    snprintf(first, sizeof first, "%s", bt_error_message());
+    for (int32_t i = 1; i < c->n_stream; i++) {
+        bt_status again = bt_stream_sync(c->own_stream[i]);
+        (void)again; // what failed first is what is told
+    }
+    bt_fail_record("%s", first);
+}
+
 bt_status bt_capture_replay_at(bt_capture *c, bt_stream *stream, int32_t *ret_node)
 {
     *ret_node = -1;
@@ -311,6 +324,7 @@ bt_status bt_capture_replay_at(bt_capture *c, bt_stream *stream, int32_t *ret_no
     bt_status st = BT_OK;
     for (int32_t i = 0; i < c->n_entry && st == BT_OK; i++)
         st = replay_entry(c, &c->entry[i], stream, ret_node);
+    if (st != BT_OK) let_end(c);
     return st;
 }
 

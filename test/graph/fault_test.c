@@ -10,8 +10,8 @@
 static struct {
     const bt_device_ops *real;
     bt_device_ops ops;
-    int n_call, fail_at; // counted from 1; 0: none fails
-    const char *failed;  // the call that did
+    _Atomic int n_call, fail_at;  // counted from 1; 0: none fails
+    _Atomic(const char *) failed; // the call that did
 } faults;
 
 static bool fails(const char *call)
@@ -106,9 +106,9 @@ static bt_status open_scene(scene *s, const bt_context_config *config)
 {
     bt_desc desc = bt_desc_1d(BT_I32, 8);
     BT_TRY(bt_context_open(s->device, config, &s->context));
-    return bt_exec_open(
-        s->context, s->graph,
-        &(bt_exec_config){.max_desc = &desc, .n_slot = 2, .copy = (bool[]){true}}, &s->exec);
+    return bt_exec_open(s->context, s->graph,
+                        &(bt_exec_config){.max_desc = &desc, .n_slot = 2, .copy = (bool[]){true}},
+                        &s->exec);
 }
 
 /* Until something fails; ret_opened: how far it came. */
@@ -153,7 +153,8 @@ static void check_failure(scene *s, bt_status st)
     char cause[64];
     snprintf(cause, sizeof cause, "the device's %s failed", faults.failed);
     if (st != BT_DEVICE || !strstr(message, cause))
-        fail_msg("call %d (%s): %s: %s", faults.fail_at, faults.failed, bt_status_name(st), message);
+        fail_msg("call %d (%s): %s: %s", faults.fail_at, faults.failed, bt_status_name(st),
+                 message);
     if (is_of_a_step(faults.failed) && !strstr(message, "node '"))
         fail_msg("call %d (%s) names no node: %s", faults.fail_at, faults.failed, message);
     if (s->exec) // it works on, from any step

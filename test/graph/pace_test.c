@@ -44,12 +44,12 @@ static found measure(const pace *p)
                              &(bt_device_config){.kernel_ns = (int64_t)(p->device_ms * 1e6),
                                                  .launch_ns = (int64_t)(p->launch_ms * 1e6)},
                              &device));
-    assert_ok(bt_context_open(
-        device, &(bt_context_config){.n_host_thread = p->n_host_thread}, &context));
-    assert_ok(bt_exec_open(context, g,
-                           &(bt_exec_config){.max_desc = &desc, .n_slot = 4, .off = p->off,
-                                             .copy = (bool[]){true}},
-                           &exec));
+    assert_ok(
+        bt_context_open(device, &(bt_context_config){.n_host_thread = p->n_host_thread}, &context));
+    assert_ok(bt_exec_open(
+        context, g,
+        &(bt_exec_config){.max_desc = &desc, .n_slot = 4, .off = p->off, .copy = (bool[]){true}},
+        &exec));
     bt_device_set_trace(device, trace);
     run_steps(exec);
     bt_exec_close(exec);
@@ -87,7 +87,11 @@ static void check_period(const char *what, const pace *p, double want_ms, double
 static void one_host_thread_takes_setup_and_launch_in_turn(void **state)
 {
     (void)state;
-    pace p = {.setup_ms = 0.8, .launch_ms = 0.5, .device_ms = 1, .n_node = 1, .n_host_thread = 1,
+    pace p = {.setup_ms = 0.8,
+              .launch_ms = 0.5,
+              .device_ms = 1,
+              .n_node = 1,
+              .n_host_thread = 1,
               .off = BT_NO_CACHES};
     check_period("serial", &p, 1.3, 0.27);
 }
@@ -95,7 +99,11 @@ static void one_host_thread_takes_setup_and_launch_in_turn(void **state)
 static void a_pipeline_is_as_fast_as_its_slowest_stage(void **state)
 {
     (void)state;
-    pace p = {.setup_ms = 0.8, .launch_ms = 0.5, .device_ms = 1, .n_node = 1, .n_host_thread = 3,
+    pace p = {.setup_ms = 0.8,
+              .launch_ms = 0.5,
+              .device_ms = 1,
+              .n_node = 1,
+              .n_host_thread = 3,
               .off = BT_NO_CACHES};
     check_period("pipelined", &p, 1.0, 0.03);
     p.setup_ms = 1.2;
@@ -116,7 +124,10 @@ static void caches_take_the_setup_out_of_the_period(void **state)
 static void tiny_kernels_leave_no_bubbles_while_launching_is_quicker(void **state)
 {
     (void)state;
-    pace p = {.launch_ms = 0.010, .device_ms = 0.020, .n_node = 50, .n_host_thread = 1,
+    pace p = {.launch_ms = 0.010,
+              .device_ms = 0.020,
+              .n_node = 50,
+              .n_host_thread = 1,
               .off = BT_NO_CAPTURE};
     check_period("tiny kernels", &p, 1.0, 0.05);
     p.launch_ms = 0.030; // too slow to launch one by one: a capture is launched at once

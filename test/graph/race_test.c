@@ -85,10 +85,13 @@ static void a_hundred_thousand_steps_on_a_slow_device_arrive_whole(void **state)
     }
 }
 
+static bool without_protection = true;
+
 static void the_same_without_fences_does_not(void **state)
 {
     (void)state;
     host h;
+    if (!without_protection) return;
     open_host(&h, N_CHECK, 3000, &(bt_context_config){.ring_depth = 2}, 2);
     bt_exec_set_unsafe(h.exec, BT_UNSAFE_NO_FENCE);
     run_ahead(&h, N_CHECK);
@@ -99,7 +102,7 @@ static void the_same_without_fences_does_not(void **state)
 static void a_host_three_steps_ahead_leaves_arguments_intact(void **state)
 {
     (void)state;
-    for (int one_buffer = 0; one_buffer < 2; one_buffer++) {
+    for (int one_buffer = 0; one_buffer < (without_protection ? 2 : 1); one_buffer++) {
         host h;
         open_host(&h, 100, 200000, &(bt_context_config){.n_host_thread = 1}, 4);
         if (one_buffer) bt_exec_set_unsafe(h.exec, BT_UNSAFE_ONE_BUFFER);
@@ -188,5 +191,8 @@ int main(void)
         cmocka_unit_test(waits_end_when_their_time_is_over),
         cmocka_unit_test(two_contexts_on_two_threads_do_not_meet),
     };
+#if defined(__SANITIZE_THREAD__)
+    without_protection = false; // it would be reported, and rightly
+#endif
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
