@@ -96,7 +96,7 @@ BT_API BT_CHECKED bt_status bt_exec_submit(bt_exec *exec, const bt_desc *in_desc
                                            void *const *in_ptr, int timeout_ms,
                                            bt_ticket *ret_ticket);
 
-/* Let the device begin; see bt_stream_start. */
+/* Let the device begin; see bt_stream_start. With several host threads every step begins by itself. */
 BT_API BT_CHECKED bt_status bt_exec_start(bt_exec *exec);
 
 /* Wait until a step is complete, at most timeout_ms (-1: for ever).

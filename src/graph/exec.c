@@ -367,6 +367,7 @@ bt_status bt_exec_submit(bt_exec *e, const bt_desc *in_desc, void *const *in_ptr
 
 bt_status bt_exec_start(bt_exec *e)
 {
+    if (e->context->n_stage) return BT_OK; // the launch stage does, step by step
     for (int32_t i = 0; i < e->context->config.n_stream; i++)
         BT_TRY(bt_stream_start(e->context->stream[i]));
     return BT_OK;

@@ -387,6 +387,7 @@ static bt_status launch(bt_exec *e, bt_exec_slot *slot)
 {
     bt_bound *b = bound_of(e, slot);
     bool recording = bt_stream_is_capturing(e->context->stream[0]);
+    int32_t n_stream = (int32_t)bt_max_i64(1, e->base.streams.n_stream);
     if (recording && e->context->n_stage)
         return bt_fail(BT_UNSUPPORTED,
                        "a context with %d host threads cannot be captured, only one with 1",
@@ -400,7 +401,9 @@ static bt_status launch(bt_exec *e, bt_exec_slot *slot)
     b->seen = true;
     if (recording) return BT_OK;
     bt_status st = bt_stream_record(e->context->stream[0], slot->done);
-    if (st != BT_OK) bt_fail_note("recording the end of a step");
+    for (int32_t i = 0; e->context->n_stage && i < n_stream && st == BT_OK; i++)
+        st = bt_stream_start(e->context->stream[i]); // nobody waits on this thread
+    if (st != BT_OK) bt_fail_note("ending a step");
     return st;
 }
 
