@@ -82,6 +82,11 @@ struct bt_exec {
     uint32_t unsafe;
 };
 
+/* ---- exec_open.c ---- */
+
+/* The KEY parameters have changed: what plans are found by has, too. */
+void bt_exec_hash_keys(bt_exec *exec);
+
 /* ---- stages.c ---- */
 
 /* Find or make the plan for these shapes and put it into the slot. */
