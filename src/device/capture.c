@@ -280,11 +280,13 @@ bt_status bt_capture_end(bt_stream *stream, bt_capture **ret_capture)
 
 static bt_status replay_run(const bt_capture *c, const entry *e, bt_stream *s, int32_t *ret_node)
 {
-    int32_t failed;
+    int32_t failed = 0;
+    if (s->log) return bt_capture_submit(s, c->launch + e->first, e->n);
+    if (!e->n) return BT_OK;
     s->replaying = true;
-    bt_status st = bt_stream_submit_at(s, c->launch + e->first, e->n, &failed);
+    bt_status st = c->device->ops->submit(s, c->launch + e->first, e->n, &failed);
     s->replaying = false;
-    if (st != BT_OK && e->n) *ret_node = c->launch[e->first + failed].node;
+    if (st != BT_OK) *ret_node = c->launch[e->first + failed].node;
     return st;
 }
 
@@ -297,9 +299,9 @@ static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *st
     case RUN:
         return replay_run(c, e, s, ret_node);
     case RECORD:
-        return bt_stream_record(s, c->event[e->event]);
+        return c->device->ops->record(s, c->event[e->event]);
     default:
-        return bt_stream_wait(s, c->event[e->event]);
+        return c->device->ops->wait(s, c->event[e->event]);
     }
 }
 
@@ -309,7 +311,7 @@ static void let_end(bt_capture *c)
     char first[256];
     snprintf(first, sizeof first, "%s", bt_error_message());
     for (int32_t i = 1; i < c->n_stream; i++) {
-        bt_status again = bt_stream_sync(c->own_stream[i]);
+        bt_status again = c->device->ops->sync(c->own_stream[i]);
         (void)again; // what failed first is what is told
     }
     bt_fail_record("%s", first);
@@ -337,8 +339,8 @@ bt_status bt_capture_replay(bt_capture *c, bt_stream *stream)
 void bt_capture_unref(bt_capture *c)
 {
     if (!c || !bt_refs_drop(&c->refs)) return;
-    for (int32_t i = 1; i < c->n_stream; i++) bt_stream_free(c->own_stream[i]);
-    for (int32_t i = 0; i < c->n_event; i++) bt_stream_event_free(c->event[i]);
+    for (int32_t i = 1; i < c->n_stream; i++) bt_stream_dispose(c->own_stream[i]);
+    for (int32_t i = 0; i < c->n_event; i++) c->device->ops->event_free(c->event[i]);
     for (int32_t i = 0; i < c->n_block; i++) bt_device_free(c->device, c->block[i]);
     bt_free(c->event);
     bt_free(c->block);

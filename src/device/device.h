@@ -87,6 +87,9 @@ void bt_device_done(bt_device *device);
 /* The level a configuration asks for: named, or the best. UNSUPPORTED: the machine lacks it. */
 BT_CHECKED bt_status bt_device_cpu_level(const bt_device_config *config, int *ret_level);
 
+/* bt_stream_free of a stream that takes part in no capture. */
+void bt_stream_dispose(bt_stream *stream);
+
 /* ---- for the dispatcher ---- */
 
 /* bt_stream_submit that says which launch is to blame. */
@@ -95,6 +98,6 @@ BT_CHECKED bt_status bt_stream_submit_at(bt_stream *stream, const bt_launch *lau
 
 /* ---- for captures ---- */
 
-/* Add a reference to the block that `address` points into; its index, or -1 where it points into
- * none. */
+/* Add a reference to the block that `address` points into, and return its begin; NULL where it
+ * points into none. bt_device_free takes the reference back. */
 void *bt_device_block_ref(bt_device *device, const void *address);

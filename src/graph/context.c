@@ -2,7 +2,6 @@
 /* context: opening and closing, and the threads of the pipeline. */
 #include "graph/context.h"
 #include "base/alloc.h"
-#include "graph/exec.h"
 
 enum { NODE_CACHE_BYTES = 4 << 20, RING_DEPTH = 2, RING_DEPTH_MAX = 64, WAKE_MS = 1000 };
 
@@ -14,7 +13,7 @@ static void *stage_main(void *arg)
         bt_status st = bt_queue_pop(t->ring, &job, WAKE_MS);
         if (st == BT_BUSY) continue;
         if (st != BT_OK) return NULL; // the ring was closed
-        bt_stage_run(t->context, t->i, job);
+        job.run(job.exec, job.slot, t->i);
     }
 }
 

@@ -19,8 +19,9 @@ enum { BT_STAGE_MAX = 2 }; // stages that may have a thread of their own
 
 struct bt_exec;
 
-/* A step on its way from stage to stage. exec NULL: the end. */
+/* A step on its way from stage to stage: what its executable does on stage thread i. */
 typedef struct bt_stage_job {
+    void (*run)(struct bt_exec *exec, int32_t slot, int32_t stage);
     struct bt_exec *exec;
     int32_t slot;
 } bt_stage_job;

@@ -41,23 +41,6 @@ static void set_state(bt_exec *e, bt_exec_slot *slot, bt_slot_state state)
     bt_monitor_leave(&e->context->monitor);
 }
 
-/* The last stage is through: its counts become everybody's. */
-void bt_exec_staged(bt_exec *e, bt_exec_slot *slot, bt_status status)
-{
-    bt_exec_counters *c = &e->counters;
-    bt_monitor_enter(&e->context->monitor);
-    if (slot->n_bound) {
-        c->binds++;
-        c->bytes_bound += (uint64_t)slot->n_bound * sizeof(bt_launch);
-    }
-    c->captures += slot->captured;
-    c->replays += slot->replayed;
-    c->launches += (uint64_t)slot->n_launched;
-    slot->state = status == BT_OK ? BT_SLOT_LAUNCHED : BT_SLOT_FAILED;
-    bt_monitor_wake(&e->context->monitor);
-    bt_monitor_leave(&e->context->monitor);
-}
-
 static void note_wait(bt_exec *e, int64_t begin_ns)
 {
     bt_trace *trace = bt_trace_of(&e->context->device->trace);
@@ -118,7 +101,7 @@ static void take_inputs(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc, 
 
 static bt_status pass_on(bt_exec *e, bt_exec_slot *slot, int timeout_ms)
 {
-    bt_stage_job job = {.exec = e, .slot = (int32_t)(slot - e->slot)};
+    bt_stage_job job = {.run = bt_stage_run, .exec = e, .slot = (int32_t)(slot - e->slot)};
     int64_t begin_ns = bt_now_ns();
     set_state(e, slot, BT_SLOT_STAGED);
     bt_status st = bt_context_push(e->context, 0, job, 0);
@@ -201,6 +184,21 @@ bt_status bt_exec_wait(bt_exec *e, bt_ticket ticket, int timeout_ms)
     BT_TRY(bt_stream_event_sync(slot->done, timeout_ms));
     set_state(e, slot, BT_SLOT_FREE);
     return BT_OK;
+}
+
+/* Wait for everything that is under way; what fails has failed already. */
+static void drain(bt_exec *e)
+{
+    for (int32_t i = 0; i < e->n_slot; i++)
+        if (e->slot[i].done && e->slot[i].ticket && bt_exec_wait(e, e->slot[i].ticket, -1) != BT_OK)
+            e->slot[i].state = BT_SLOT_FREE;
+}
+
+void bt_exec_close(bt_exec *e)
+{
+    if (!e) return;
+    drain(e);
+    bt_exec_free(e);
 }
 
 void *bt_exec_output(bt_exec *e, bt_ticket ticket, int32_t k)

@@ -84,6 +84,9 @@ struct bt_exec {
 
 /* ---- exec_open.c ---- */
 
+/* Free an executable, whole or half made, none of whose steps is under way. */
+void bt_exec_free(bt_exec *exec);
+
 /* The KEY parameters have changed: what plans are found by has, too. */
 void bt_exec_hash_keys(bt_exec *exec);
 
@@ -107,7 +110,7 @@ void bt_exec_note_failure(bt_exec_slot *slot, bt_status status);
 void bt_exec_staged(bt_exec *exec, bt_exec_slot *slot, bt_status status);
 
 /* Bind, launch, or both, on a stage's thread; ends with the slot launched or failed. */
-void bt_stage_run(bt_context *context, int32_t stage, bt_stage_job job);
+void bt_stage_run(bt_exec *exec, int32_t slot_number, int32_t stage);
 
 /* The plan for these shapes, found or made; *ret_made (may be NULL) tells which. */
 BT_CHECKED bt_status bt_exec_find_plan(bt_exec *exec, const bt_desc *in_desc,

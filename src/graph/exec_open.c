@@ -164,24 +164,14 @@ bt_status bt_exec_open(bt_context *context, bt_graph *graph, const bt_exec_confi
                                                     : 1;
     bt_status st = open_parts(e, graph, config);
     if (st != BT_OK)
-        bt_exec_close(e);
+        bt_exec_free(e);
     else
         *ret_exec = e;
     return st;
 }
 
-/* Wait for everything that is under way; what fails has failed already. */
-static void drain(bt_exec *e)
+void bt_exec_free(bt_exec *e)
 {
-    for (int32_t i = 0; i < e->n_slot; i++)
-        if (e->slot[i].done && e->slot[i].ticket && bt_exec_wait(e, e->slot[i].ticket, -1) != BT_OK)
-            e->slot[i].state = BT_SLOT_FREE;
-}
-
-void bt_exec_close(bt_exec *e)
-{
-    if (!e) return;
-    drain(e);
     for (int32_t i = 0; i < e->n_plan_used; i++)
         for (int32_t k = 0; k < e->n_slot; k++) bt_exec_drop_capture(e, &e->plan[i].bound[k]);
     for (int32_t i = 0; i < e->n_slot; i++) bt_stream_event_free(e->slot[i].done);

@@ -432,12 +432,32 @@ void bt_exec_note_failure(bt_exec_slot *slot, bt_status status)
     slot->status = status;
 }
 
+/* ---- the end of the stages ---- */
+
+/* The last stage is through: its counts become everybody's. */
+void bt_exec_staged(bt_exec *e, bt_exec_slot *slot, bt_status status)
+{
+    bt_exec_counters *c = &e->counters;
+    bt_monitor_enter(&e->context->monitor);
+    if (slot->n_bound) {
+        c->binds++;
+        c->bytes_bound += (uint64_t)slot->n_bound * sizeof(bt_launch);
+    }
+    c->captures += slot->captured;
+    c->replays += slot->replayed;
+    c->launches += (uint64_t)slot->n_launched;
+    slot->state = status == BT_OK ? BT_SLOT_LAUNCHED : BT_SLOT_FAILED;
+    bt_monitor_wake(&e->context->monitor);
+    bt_monitor_leave(&e->context->monitor);
+}
+
 /* ---- on a stage's thread ---- */
 
-void bt_stage_run(bt_context *c, int32_t stage, bt_stage_job job)
+void bt_stage_run(bt_exec *e, int32_t slot_number, int32_t stage)
 {
-    bt_exec *e = job.exec;
-    bt_exec_slot *slot = &e->slot[job.slot];
+    bt_context *c = e->context;
+    bt_exec_slot *slot = &e->slot[slot_number];
+    bt_stage_job job = {.run = bt_stage_run, .exec = e, .slot = slot_number};
     if (stage == 0) bt_stage_bind(e, slot);
     bt_status st = BT_OK;
     if (stage + 1 < c->n_stage) {
