@@ -5,8 +5,9 @@
 #pragma once
 #include "app/args.h"
 
-/* X(name, "what it measures, in one line") */
-#define BT_BENCH_LIST(X) X(dispatch, "what the host spends on a decode step, cache by cache")
+/* X(name, what it measures in one line) */
+#define BT_BENCH_LIST(X)          X(dispatch, BT_BENCH_DISPATCH_SUMMARY)
+#define BT_BENCH_DISPATCH_SUMMARY "what the host spends on a decode step, cache by cache"
 
 #define BT_BENCH_DECLARE(name, summary) extern const bt_command bt_bench_##name;
 BT_BENCH_LIST(BT_BENCH_DECLARE)

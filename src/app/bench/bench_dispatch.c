@@ -7,6 +7,7 @@
 #include "app/console.h"
 #include "app/options.h"
 #include <stdio.h>
+#include <string.h>
 
 typedef struct dispatch_options {
     bt_model_options model;
@@ -47,7 +48,7 @@ static bt_status measure(const dispatch_options *o, const char *model, bt_dispat
     bt_status st = bt_dispatch_measure(&graph[0], o->n_step, row);
     bt_llama_bench_close(llama);
     BT_TRY(st);
-    bool bundled = !o->model.path && !o->model.synth;
+    bool bundled = !strcmp(model, BATON_STORY_SOURCE) || !strcmp(model, BATON_STORY_INSTALLED);
     graph[1] = bt_engine_bench_graph(&engine, bundled ? "story" : "model");
     return bt_dispatch_measure(&graph[1], o->n_step, row + BT_MODE_COUNT);
 }
@@ -79,13 +80,12 @@ static int run_dispatch(const bt_command *self, int argc, char **argv)
 
 const bt_command bt_bench_dispatch = {
     .name = "bench dispatch",
-    .summary = "what the host spends on a decode step, cache by cache",
+    .summary = BT_BENCH_DISPATCH_SUMMARY,
     .operands = "",
     .notes =
         "Two graphs: 'llama-32', a decoder of 32 narrow layers built by hand, and the model "
-        "('story': "
-        "the\n"
-        "bundled one), through an engine, one stream of requests. Each decodes N tokens in six "
+        "('story':\n"
+        "the bundled one) through an engine, one stream of requests. Each decodes N tokens in six "
         "modes:\n"
         "\n"
         "  no caches    every step sets up every node and plans its memory\n"
@@ -95,15 +95,15 @@ const bt_command bt_bench_dispatch = {
         "  pipeline     the same, on three host threads; llama-32 with three steps in flight\n"
         "  captured     everything: a step is a replay\n"
         "\n"
-        "The modes take turns in five rounds, and medians are shown. The host's time is the time "
-        "that\n"
-        "submitting a step takes on the host's thread; none of the device's work runs in it. Of a "
-        "pipeline it\n"
-        "is its slowest stage (llama-32) or the thread that submits (model). tok/s is by the wall "
-        "clock. The\n"
-        "device's idle share comes from 33 more steps, under a trace. All modes must give the same "
-        "bits: if\n"
-        "one does not, that is a failure. The model is opened six times, so it takes six times its "
+        "The modes take turns in five rounds, and medians are shown. The host's time is what "
+        "submitting a\n"
+        "step takes on its thread; none of the device's work is in it. Of a pipeline it is the "
+        "slowest\n"
+        "stage (llama-32) or the thread that submits (model). tok/s is that of the median step. "
+        "The\n"
+        "device's idle share comes from 33 more steps, under a trace. When a mode does not give "
+        "the bits\n"
+        "of the others, the command fails. The model is opened six times, and takes six times its "
         "memory.",
     .groups = groups,
     .n_group = sizeof groups / sizeof groups[0],

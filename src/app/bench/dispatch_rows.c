@@ -19,7 +19,7 @@ static const bt_bench_mode modes[BT_MODE_COUNT] = {
 /* One mode while it is measured. */
 typedef struct contender {
     bt_bench_subject subject;
-    int64_t *host_ns;                  // [n_step] of all rounds
+    int64_t *host_ns, *wall_ns;        // [n_step] of all rounds
     double host_us[BT_DISPATCH_ROUND]; // each round's median
     double tok_s[BT_DISPATCH_ROUND];
     uint64_t n_alloc, checksum;
@@ -27,7 +27,7 @@ typedef struct contender {
 
 typedef struct contest {
     contender mode[BT_MODE_COUNT];
-    int64_t *host_ns, *sorted; // [modes * n_step], [n_step] scratch
+    int64_t *ns, *sorted; // [modes * 2 * n_step], [n_step] scratch
     bt_trace *trace;
     int32_t n_step;
 } contest;
@@ -46,19 +46,18 @@ static int compare_f64(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static double median_us(contest *c, const int64_t *ns, int32_t n)
+/* The step that a share of the n steps are faster than, in microseconds. */
+static double quantile_us(contest *c, const int64_t *ns, int32_t n, double share)
 {
     memcpy(c->sorted, ns, (size_t)n * sizeof *ns);
     qsort(c->sorted, (size_t)n, sizeof *ns, compare_i64);
-    return (double)c->sorted[n / 2] * 1e-3;
+    return (double)c->sorted[(int32_t)(n * share)] * 1e-3;
 }
 
-static double median_round(const double *x)
+static double median(double *x, int32_t n)
 {
-    double sorted[BT_DISPATCH_ROUND];
-    memcpy(sorted, x, sizeof sorted);
-    qsort(sorted, BT_DISPATCH_ROUND, sizeof *x, compare_f64);
-    return sorted[BT_DISPATCH_ROUND / 2];
+    qsort(x, (size_t)n, sizeof *x, compare_f64);
+    return n ? x[n / 2] : 0;
 }
 
 /* ---- rounds ---- */
@@ -68,32 +67,46 @@ static bt_status run_round(contest *c, contender *m, int32_t round)
     int64_t n_step = c->n_step;
     int32_t begin = (int32_t)(n_step * round / BT_DISPATCH_ROUND);
     int32_t end = (int32_t)(n_step * (round + 1) / BT_DISPATCH_ROUND);
-    bt_bench_stretch s = {
-        .n_step = end - begin, .host_ns = m->host_ns + begin, .checksum = m->checksum};
+    bt_bench_stretch s = {.n_step = end - begin,
+                          .host_ns = m->host_ns + begin,
+                          .wall_ns = m->wall_ns + begin,
+                          .checksum = m->checksum};
     BT_TRY(m->subject.run(m->subject.self, &s));
-    m->host_us[round] = median_us(c, s.host_ns, s.n_step);
-    m->tok_s[round] = s.n_step / ((double)s.wall_ns * 1e-9);
+    m->host_us[round] = quantile_us(c, s.host_ns, s.n_step, 0.5);
+    m->tok_s[round] = 1e6 / quantile_us(c, s.wall_ns, s.n_step, 0.5);
     if (round) m->n_alloc += s.n_alloc;
     m->checksum = s.checksum;
     return BT_OK;
 }
 
+/* What the trace says of a step: the median, for one in which the system took the host off its core
+ * says nothing about the dispatcher. The first has no step before it. */
+static void read_trace(const bt_trace *trace, bt_dispatch_row *row)
+{
+    bt_trace_step step[BT_DISPATCH_TRACED];
+    double idle[BT_DISPATCH_TRACED];
+    int32_t n = bt_trace_steps(trace, step, BT_DISPATCH_TRACED);
+    n = (int32_t)bt_min_i64(n, BT_DISPATCH_TRACED);
+    for (int32_t i = 1; i < n; i++)
+        idle[i - 1] = 1 - (double)step[i].busy_ns / (double)bt_max_i64(step[i].total_ns, 1);
+    row->bubble_ratio = median(idle, n > 1 ? n - 1 : 0);
+    row->launches = n ? step[n - 1].n_launch : 0;
+}
+
 /* Some more steps, recorded. */
 static bt_status run_traced(contest *c, contender *m, bt_dispatch_row *row)
 {
-    bt_trace_step step[BT_DISPATCH_TRACED];
-    int64_t host_ns[BT_DISPATCH_TRACED];
-    bt_bench_stretch s = {
-        .n_step = BT_DISPATCH_TRACED, .host_ns = host_ns, .checksum = m->checksum};
+    int64_t host_ns[BT_DISPATCH_TRACED], wall_ns[BT_DISPATCH_TRACED];
+    bt_bench_stretch s = {.n_step = BT_DISPATCH_TRACED,
+                          .host_ns = host_ns,
+                          .wall_ns = wall_ns,
+                          .checksum = m->checksum};
     bt_trace_clear(c->trace);
     m->subject.set_trace(m->subject.self, c->trace);
     bt_status st = m->subject.run(m->subject.self, &s);
     m->subject.set_trace(m->subject.self, NULL);
     BT_TRY(st);
-    int32_t n =
-        (int32_t)bt_min_i64(bt_trace_steps(c->trace, step, BT_DISPATCH_TRACED), BT_DISPATCH_TRACED);
-    row->bubble_ratio = bt_trace_bubble_ratio(c->trace, 1, NULL);
-    row->launches = n ? step[n - 1].n_launch : 0;
+    read_trace(c->trace, row);
     m->checksum = s.checksum;
     return BT_OK;
 }
@@ -104,10 +117,10 @@ static bt_status fill_row(contest *c, int mode, bt_dispatch_row *row)
     int32_t quarter = c->n_step / 4;
     m->subject.count(m->subject.self, &row->counts); // before more steps are made for the trace
     row->mode = modes[mode].name;
-    row->host_us = median_round(m->host_us);
-    row->tok_s = median_round(m->tok_s);
-    row->first_us = median_us(c, m->host_ns, quarter);
-    row->last_us = median_us(c, m->host_ns + c->n_step - quarter, quarter);
+    row->host_us = median(m->host_us, BT_DISPATCH_ROUND);
+    row->tok_s = median(m->tok_s, BT_DISPATCH_ROUND);
+    row->first_us = quantile_us(c, m->host_ns, quarter, 0.25);
+    row->last_us = quantile_us(c, m->host_ns + c->n_step - quarter, quarter, 0.25);
     row->n_alloc = m->n_alloc;
     row->hits = !(modes[mode].off & BT_NO_PLAN_CACHE);
     BT_TRY(run_traced(c, m, row));
@@ -128,12 +141,12 @@ static bt_status compare_bits(const bt_dispatch_row *row)
 static bt_status open_contest(contest *c, const bt_bench_graph *graph)
 {
     size_t n_step = (size_t)c->n_step;
-    BT_TRY(bt_alloc_array((void **)&c->host_ns, BT_MODE_COUNT * n_step, sizeof *c->host_ns,
-                          BT_MEM_MISC));
+    BT_TRY(bt_alloc_array((void **)&c->ns, 2 * BT_MODE_COUNT * n_step, sizeof *c->ns, BT_MEM_MISC));
     BT_TRY(bt_alloc_array((void **)&c->sorted, n_step, sizeof *c->sorted, BT_MEM_MISC));
     BT_TRY(bt_trace_new(0, &c->trace));
     for (int i = 0; i < BT_MODE_COUNT; i++) {
-        c->mode[i].host_ns = c->host_ns + (size_t)i * n_step;
+        c->mode[i].host_ns = c->ns + 2 * (size_t)i * n_step;
+        c->mode[i].wall_ns = c->mode[i].host_ns + n_step;
         BT_TRY(graph->open(graph->ctx, &modes[i], &c->mode[i].subject));
     }
     return BT_OK;
@@ -160,7 +173,7 @@ bt_status bt_dispatch_measure(const bt_bench_graph *graph, int32_t n_step,
     for (int i = 0; i < BT_MODE_COUNT; i++)
         if (c.mode[i].subject.self) c.mode[i].subject.close(c.mode[i].subject.self);
     bt_trace_free(c.trace);
-    bt_free(c.host_ns);
+    bt_free(c.ns);
     bt_free(c.sorted);
     if (st == BT_OK) memcpy(ret_row, row, sizeof row);
     return st;

@@ -21,9 +21,9 @@ enum { BT_DISPATCH_ROUND = 5, BT_DISPATCH_TRACED = 33 }; // rounds; steps traced
 typedef struct bt_dispatch_row {
     const char *graph, *mode;
     double host_us;           // a step, median over rounds of their median step
-    double first_us, last_us; // the same over the first and the last quarter of all steps
-    double tok_s;             // median over rounds
-    double bubble_ratio;      // of the traced steps
+    double first_us, last_us; // lower quartile of the first and of the last quarter of all steps
+    double tok_s;             // by the clock on the wall: of the median step, likewise
+    double bubble_ratio;      // idle share of the device, median of the traced steps
     bt_bench_counts counts;   // of the timed steps
     int32_t launches;         // of a step
     uint64_t n_alloc;         // allocations during the steps of all rounds but the first

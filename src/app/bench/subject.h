@@ -19,7 +19,7 @@ typedef struct bt_bench_mode {
 typedef struct bt_bench_stretch {
     int32_t n_step;
     int64_t *host_ns;  // out [n_step]: what the host spent on getting the step under way
-    int64_t wall_ns;   // out: of all steps, results taken
+    int64_t *wall_ns;  // out [n_step]: from one step's result to the next one's
     uint64_t n_alloc;  // out: allocations during the steps
     uint64_t checksum; // in and out: chained over all results
 } bt_bench_stretch;

@@ -59,14 +59,13 @@ static bt_status run(void *self, bt_bench_stretch *r)
 {
     engine_subject *s = self;
     bt_engine_stats before, after;
-    r->wall_ns = 0;
     r->n_alloc = 0;
     for (int32_t i = 0; i < r->n_step; i++) {
         while (!s->request) BT_TRY(begin_request(s, r));
         bt_engine_get_stats(s->engine, &before);
         int64_t begin_ns = bt_now_ns();
         BT_TRY(step(s, r));
-        r->wall_ns += bt_now_ns() - begin_ns;
+        r->wall_ns[i] = bt_now_ns() - begin_ns;
         bt_engine_get_stats(s->engine, &after);
         r->host_ns[i] = (int64_t)((after.host_s - before.host_s) * 1e9 + 0.5);
     }

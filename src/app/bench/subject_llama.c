@@ -56,6 +56,7 @@ static bt_status take(llama_subject *s, bt_ticket ticket, uint64_t *checksum)
 static bt_status run_steps(llama_subject *s, bt_bench_stretch *r)
 {
     int32_t behind = s->n_slot - 1;
+    int64_t last_ns = bt_now_ns();
     for (int32_t i = 0; i < r->n_step + behind; i++) {
         if (i < r->n_step) {
             int64_t begin_ns = bt_now_ns();
@@ -63,7 +64,11 @@ static bt_status run_steps(llama_subject *s, bt_bench_stretch *r)
             r->host_ns[i] = bt_now_ns() - begin_ns;
             if (behind) BT_TRY(bt_exec_start(s->exec));
         }
-        if (i >= behind) BT_TRY(take(s, s->ticket[(i - behind) % s->n_slot], &r->checksum));
+        if (i < behind) continue;
+        BT_TRY(take(s, s->ticket[(i - behind) % s->n_slot], &r->checksum));
+        int64_t now = bt_now_ns();
+        r->wall_ns[i - behind] = now - last_ns;
+        last_ns = now;
     }
     return BT_OK;
 }
@@ -86,9 +91,7 @@ static bt_status run(void *self, bt_bench_stretch *stretch)
                s->n_page * PAGE_LEN);
     bt_exec_get_counters(s->exec, &before);
     uint64_t n_alloc = bt_mem_n_alloc();
-    int64_t begin_ns = bt_now_ns();
     BT_TRY(run_steps(s, stretch));
-    stretch->wall_ns = bt_now_ns() - begin_ns;
     stretch->n_alloc = bt_mem_n_alloc() - n_alloc;
     bt_exec_get_counters(s->exec, &after);
     if (s->n_slot > 1) put_slowest_stage(&before, &after, stretch);
