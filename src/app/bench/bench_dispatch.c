@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* bench_dispatch: what the dispatcher's caches are worth: the host's time for a decode step in each of
- * six modes, on a graph built by hand and on a model. dispatch_rows.c measures, dispatch_report.c
+/* bench_dispatch: what the dispatcher's caches are worth: the host's time for a decode step in each
+ * of six modes, on a graph built by hand and on a model. dispatch_rows.c measures, dispatch_report.c
  * prints. */
 #include "app/bench/bench.h"
 #include "app/bench/dispatch_rows.h"
@@ -83,28 +83,23 @@ const bt_command bt_bench_dispatch = {
     .summary = BT_BENCH_DISPATCH_SUMMARY,
     .operands = "",
     .notes =
-        "Two graphs: 'llama-32', a decoder of 32 narrow layers built by hand, and the model "
-        "('story':\n"
-        "the bundled one) through an engine, one stream of requests. Each decodes N tokens in six "
-        "modes:\n"
+        "Two graphs: 'llama-32', a decoder of 32 narrow layers built by hand, and the model\n"
+        "('story': the bundled one) through an engine, one stream of requests. Each decodes N\n"
+        "tokens in six modes:\n"
         "\n"
         "  no caches    every step sets up every node and plans its memory\n"
         "  node cache   setups of nodes come from a cache, plans are made anew\n"
         "  plan cache   a step looks its plan up\n"
-        "  setup reuse  a step whose inputs look like those of the step before does not even look\n"
+        "  setup reuse  a step whose inputs look as they did last time does not even look\n"
         "  pipeline     the same, on three host threads; llama-32 with three steps in flight\n"
         "  captured     everything: a step is a replay\n"
         "\n"
-        "The modes take turns in five rounds, and medians are shown. The host's time is what "
-        "submitting a\n"
-        "step takes on its thread; none of the device's work is in it. Of a pipeline it is the "
-        "slowest\n"
-        "stage (llama-32) or the thread that submits (model). tok/s is that of the median step. "
-        "The\n"
-        "device's idle share comes from 33 more steps, under a trace. When a mode does not give "
-        "the bits\n"
-        "of the others, the command fails. The model is opened six times, and takes six times its "
-        "memory.",
+        "The modes take turns in five rounds, and medians are shown. The host's time is what\n"
+        "submitting a step takes on its thread; none of the device's work is in it. Of a\n"
+        "pipeline it is the slowest stage (llama-32) or the thread that submits (model).\n"
+        "tok/s is that of the median step. The device's idle share comes from 33 more steps,\n"
+        "under a trace. When a mode does not give the bits of the others, the command fails.\n"
+        "The model is opened six times, and takes six times its memory.",
     .groups = groups,
     .n_group = sizeof groups / sizeof groups[0],
     .run = run_dispatch,

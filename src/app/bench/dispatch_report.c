@@ -17,8 +17,8 @@ enum { TARGET_MAX = 8 };
 
 static double times(double a, double b) { return b > 0 ? a / b : 0; }
 
-/* A bundled model, for tok/s depends on how long the device takes; a growing sequence, for requests of
- * an engine come and go. */
+/* What only one of the graphs has: a sequence that grows from the first step to the last is not an
+ * engine's, whose requests come and go; the bound on tok/s is for the bundled model. */
 static int list_targets(const bt_dispatch_row *row, bool is_engine, target ret[TARGET_MAX])
 {
     const bt_dispatch_row *none = &row[BT_MODE_NO_CACHES], *plan = &row[BT_MODE_PLAN_CACHE],

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* dispatch_rows: measuring. The machine is noisy, so modes take turns, a round at a time, and medians
- * are kept; recording a trace costs time, so bubbles are looked at afterwards, in steps of their own. */
+/* dispatch_rows: measuring. The machine is noisy, so modes take turns, a round at a time, and
+ * medians are kept; recording a trace costs time, so bubbles are looked at afterwards, in steps of
+ * their own. */
 #include "app/bench/dispatch_rows.h"
 #include "base/bits.h"
 #include "baton/dispatch.h"

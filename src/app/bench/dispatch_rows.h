@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* dispatch_rows: the rows of `bench dispatch`: every mode on one graph, measured in turns, checked to
- * give the same bits; and how they are shown. */
+/* dispatch_rows: the rows of `bench dispatch`: every mode on one graph, measured in turns, checked
+ * to give the same bits; and how they are shown. */
 #pragma once
 #include "app/bench/subject.h"
 #include "base/buf.h"

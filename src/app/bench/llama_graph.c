@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* llama_graph: the weights, the layer, the decoder around it. A layer has 13 nodes; four of them are
- * views of weights that two nodes share. */
+/* llama_graph: the weights, the layer, the decoder around it. A layer has 13 nodes; four of them
+ * are views of weights that two nodes share. */
 #include "app/bench/llama_graph.h"
 #include "base/alloc.h"
 #include "base/rng.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* llama_graph: a Llama-like decoder of 32 layers built by hand through the public headers, narrow,
- * so that its kernels are short and the host shows. One graph of a layer is called 32 times, with
- * random weights of its own each time: 4.7 MB, so that a step leaves the host as little of the inner
- * caches as a real model does. */
+ * so that its kernels are short and the host shows. One graph of a layer is called 32 times, each
+ * time with weights of its own, random: 4.7 MB, so that a step leaves the host as little of the
+ * inner caches as a real model's does. */
 #pragma once
 #include "baton/dispatch.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* subject_engine: one stream of decode through bt_engine, request after request. A step that reads a
- * prompt belongs to no stretch; the checksum is over all ids. The host's time is what the engine
+/* subject_engine: one stream of decode through bt_engine, request after request. A step that reads
+ * a prompt belongs to no stretch; the checksum is over all ids. The host's time is what the engine
  * says it spent on getting steps under way, which with several host threads is the first one's. */
 #include "app/bench/subject.h"
 #include "base/alloc.h"
