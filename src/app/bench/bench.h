@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bench: the one list of what `baton bench WHAT` can measure. A bench is a command of its own,
- * called "bench WHAT", with its options and its help; it lives in a file of this folder. To add one:
- * a row here, and its `bt_bench_WHAT`. */
+ * called "bench WHAT", with its options and its help; it lives in a file of this folder. To add
+ * one: a row here, and its `bt_bench_WHAT`. */
 #pragma once
 #include "app/args.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* bench_dispatch: what the dispatcher's caches are worth: the host's time for a decode step in each
- * of six modes, on a graph built by hand and on a model. dispatch_rows.c measures, dispatch_report.c
- * prints. */
+ * of six modes, on a graph built by hand and on a model. dispatch_rows.c measures and
+ * dispatch_report.c prints. */
 #include "app/bench/bench.h"
 #include "app/bench/dispatch_rows.h"
 #include "app/console.h"
