@@ -12,6 +12,7 @@
     X(logits)                                                                                      \
     X(quantize)                                                                                    \
     X(synth)                                                                                       \
+    X(bench)                                                                                       \
     X(version)                                                                                     \
     X(help)
 

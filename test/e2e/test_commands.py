@@ -8,7 +8,8 @@ import subprocess
 import pytest
 from conftest import PROGRAM, expect_error, expect_ok
 
-COMMANDS = ["run", "chat", "inspect", "tokenize", "perplexity", "logits", "quantize", "synth", "version", "help"]
+COMMANDS = ["run", "chat", "inspect", "tokenize", "perplexity", "logits", "quantize", "synth", "bench", "version",
+            "help"]
 TYPES = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q4_k", "q5_k", "q6_k"]
 SYNTH = ["--synth", "tiny-llama"]
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+/* bench: the one list of what `baton bench WHAT` can measure. A bench is a command of its own,
+ * called "bench WHAT", with its options and its help; it lives in a file of this folder. To add
+ * one: a row here, and its `bt_bench_WHAT`. */
+#pragma once
+#include "app/args.h"
+
+/* X(name, what it measures in one line) */
+#define BT_BENCH_LIST(X)          X(dispatch, BT_BENCH_DISPATCH_SUMMARY)
+#define BT_BENCH_DISPATCH_SUMMARY "what the host spends on a decode step, cache by cache"
+
+#define BT_BENCH_DECLARE(name, summary) extern const bt_command bt_bench_##name;
+BT_BENCH_LIST(BT_BENCH_DECLARE)
+#undef BT_BENCH_DECLARE
