@@ -25,6 +25,7 @@ typedef struct model_runner {
     int32_t n_input;
     const bt_batch *batch; // whose arrays are bound; must stay the same
     bt_ticket ticket;      // of the step under way
+    bool no_plan_cache;    // plans are not kept: none can be made ahead
     int64_t host_ns;
 } model_runner;
 
@@ -100,7 +101,7 @@ static bt_status begin(void *self, const bt_batch *batch)
 static void prepare(void *self, int32_t n_tok, int32_t n_out)
 {
     model_runner *r = self;
-    if (n_tok > r->limits.n_tok_max || n_out > r->limits.n_out_max) return;
+    if (r->no_plan_cache || n_tok > r->limits.n_tok_max || n_out > r->limits.n_out_max) return;
     describe_batch(n_tok, n_out, r->next_desc);
     if (bt_exec_is_prepared(r->exec, r->next_desc)) return;
     bt_status st = bt_exec_start(r->exec);
@@ -205,6 +206,7 @@ bt_status bt_model_runner_open(const bt_model_file *file, const bt_model_runner_
     BT_TRY(bt_alloc_zero((void **)&r, sizeof *r, BT_MEM_MODEL));
     r->hp = bt_model_file_hparams(file);
     r->limits = config->limits;
+    r->no_plan_cache = config->dispatch_off & BT_NO_PLAN_CACHE;
     bt_runner ret = {.begin = begin,
                      .prepare = prepare,
                      .finish = finish,
