@@ -282,6 +282,7 @@ static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *st
     bt_stream *s = e->stream ? c->own_stream[e->stream] : stream;
     bt_status st;
     s->step = stream->step;
+    s->names = stream->names;
     switch (e->kind) {
     case RUN:
         s->replaying = true;

@@ -25,7 +25,7 @@ typedef enum command_kind { RUN, RECORD, WAIT } command_kind;
 
 typedef struct command {
     command_kind kind;
-    int32_t n, step;
+    int32_t n, step, names; // of the stream when it was submitted
     const bt_launch *launch;
     bt_stream_event *event;
     uint64_t mark;      // RECORD, WAIT: which mark of the event
@@ -72,7 +72,8 @@ static void run_traced(cpu_device *d, bt_trace *trace, const command *c, int32_t
                                            .name = c->launch[at + i].name,
                                            .lane = BT_LANE_STREAM + lane,
                                            .step = c->step,
-                                           .enqueue_ns = c->enqueue_ns});
+                                           .enqueue_ns = c->enqueue_ns,
+                                           .node = bt_launch_name(c->names, &c->launch[at + i])});
     }
 }
 
@@ -154,6 +155,7 @@ static bt_status push(bt_stream *stream, command c)
     cpu_device *d = (cpu_device *)stream->device;
     bt_status st = BT_OK;
     c.step = stream->step;
+    c.names = stream->names;
     bt_monitor_enter(&d->monitor);
     if (s->tail - s->head == RING) {
         st = bt_fail(BT_BUSY, "%d commands wait on the stream, which is all it holds", RING);
