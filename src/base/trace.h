@@ -9,11 +9,12 @@
 
 /* Lanes of the host: X(NAME, "as shown"). Device lanes follow: BT_LANE_STREAM + stream number. */
 #define BT_LANE_LIST(X)                                                                            \
-    X(ENGINE, "host: engine") /* scheduling, sampling, handing out */                              \
+    X(ENGINE, "host: engine") /* scheduling, sampling, handing out; recording the trace */         \
     X(PLAN, "host: plan")                                                                          \
     X(BIND, "host: bind")                                                                          \
     X(LAUNCH, "host: launch")                                                                      \
-    X(WAIT, "host: held back") /* waiting for a slot or a place in a ring */
+    X(COMPLETE, "host: complete") /* from the end of a step until the host knows of it */          \
+    X(WAIT, "host: held back")    /* waiting for a slot or a place in a ring */
 
 typedef enum bt_lane {
 #define BT_LANE_ENUM(upper, text) BT_LANE_##upper,
