@@ -12,6 +12,7 @@
     X(logits)                                                                                      \
     X(quantize)                                                                                    \
     X(synth)                                                                                       \
+    X(trace)                                                                                       \
     X(version)                                                                                     \
     X(help)
 
