@@ -61,7 +61,8 @@ typedef struct bt_device_caps {
 } bt_device_caps;
 BT_API void bt_device_get_caps(const bt_device *device, bt_device_caps *ret_caps);
 
-/* Record what the device does from now on; NULL stops. The trace must outlive its recording. */
+/* Record what the device does from now on; NULL stops. The trace must outlive its recording. Change
+ * it between steps. */
 BT_API void bt_device_set_trace(bt_device *device, struct bt_trace *trace);
 
 /* Device memory: 64-byte aligned, zeroed, tagged as workspace. A block that a capture uses lives on

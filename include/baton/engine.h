@@ -81,7 +81,8 @@ typedef struct bt_engine_stats {
     uint64_t n_step, n_prompt_token, n_output_token, n_preempted;
     /* of dispatching steps; see bt_exec_counters */
     uint64_t plans_built, setups_run, setups_skipped, replays;
-    double host_s; /* spent on getting steps under way */
+    int32_t n_launch_max; /* kernels one step launches at most */
+    double host_s;        /* spent on getting steps under way */
 } bt_engine_stats;
 /* Record the steps from now on; NULL stops. Not while a step runs. */
 BT_API void bt_engine_set_trace(bt_engine *engine, struct bt_trace *trace);

@@ -22,7 +22,7 @@ extern "C" {
 
 typedef struct bt_trace bt_trace;
 
-/* A trace with room for n_event spans (1..2^24; default 2^16 for 0), 56 bytes each and 32 more once
+/* A trace with room for n_event spans (1..2^24; default 2^16 for 0), 64 bytes each and 32 more once
  * it is read; what does not fit is dropped and counted. Off until it is attached.
  * Errors  INVALID: n_event out of range.  NOMEM. */
 BT_API BT_CHECKED bt_status bt_trace_new(int32_t n_event, bt_trace **ret_trace);
@@ -68,8 +68,8 @@ BT_API double bt_trace_bubble_ratio(const bt_trace *trace, int32_t skip,
 
 /* Write the timeline for chrome://tracing or Perfetto (JSON, "traceEvents": lanes as threads, flow
  * arrows from the launch on the host to the run on the device, steps and bubbles as lanes of their
- * own), or as a picture (SVG; the last steps when there are more than 4000 spans). The file appears
- * only when it is whole.
+ * own, names of nodes as arguments), or as a picture (SVG; the last steps when there are more than
+ * 4000 spans). The file appears only when it is whole.
  * Errors  IO, NOTFOUND (no such folder): names the file.  NOMEM. */
 BT_API BT_CHECKED bt_status bt_trace_write_json(const bt_trace *trace, const char *path);
 BT_API BT_CHECKED bt_status bt_trace_write_svg(const bt_trace *trace, const char *path);

@@ -42,28 +42,6 @@ static bt_status print_text(void *ctx, const char *text, size_t len)
     return bt_console_flush();
 }
 
-static bt_status encode_prompt(const run_options *o, bt_engine *engine, const bt_buf *text,
-                               bt_ids *ret_ids)
-{
-    const bt_model_file *model = bt_engine_model(engine);
-    const bt_tokenizer *tokenizer;
-    BT_TRY(bt_prompt_tokenizer(model, o->engine.config.model, &tokenizer));
-    if (o->prompt.raw || !bt_model_file_chat_template(model)) {
-        BT_FAIL_IF(o->prompt.system, INVALID, "--system needs a chat template: %s",
-                   o->prompt.raw ? "--raw goes without one" : "this model has none");
-        unsigned flags = BT_ENCODE_BOS | (o->prompt.special ? BT_ENCODE_SPECIAL : 0);
-        return bt_ids_encode(ret_ids, tokenizer, text->data ? text->data : "", text->len, flags);
-    }
-    bt_conversation conversation = {0};
-    bt_status st = BT_OK;
-    if (o->prompt.system) st = bt_conversation_add(&conversation, "system", o->prompt.system, 0);
-    if (st == BT_OK)
-        st = bt_conversation_add(&conversation, "user", text->data ? text->data : "", text->len);
-    if (st == BT_OK) st = bt_conversation_encode(&conversation, model, ret_ids);
-    bt_conversation_done(&conversation);
-    return st;
-}
-
 static bt_status print_json(const bt_generation *g, const bt_figures *figures)
 {
     bt_buf out = {0};
@@ -96,7 +74,8 @@ static bt_status answer(run_options *o, bt_engine *engine, const bt_buf *text,
 {
     bt_generation g = {0};
     bt_ids ids = {0};
-    bt_status st = encode_prompt(o, engine, text, &ids);
+    bt_status st =
+        bt_prompt_encode(&o->prompt, bt_engine_model(engine), o->engine.config.model, text, &ids);
     if (st == BT_OK && o->echo && o->prompt.raw && !o->json)
         st = print_text(NULL, text->data ? text->data : "", text->len);
     bt_request_params *params = &o->sampling.params;

@@ -13,6 +13,7 @@
     X(quantize)                                                                                    \
     X(synth)                                                                                       \
     X(bench)                                                                                       \
+    X(trace)                                                                                       \
     X(version)                                                                                     \
     X(help)
 

@@ -67,3 +67,24 @@ bt_status bt_conversation_encode(const bt_conversation *conversation, const bt_m
     if (st == BT_OK) ids->n = n;
     return st;
 }
+
+bt_status bt_prompt_encode(const bt_prompt_options *options, const bt_model_file *model,
+                           const char *path, const bt_buf *text, bt_ids *ids)
+{
+    const bt_tokenizer *tokenizer;
+    const char *data = text->data ? text->data : "";
+    BT_TRY(bt_prompt_tokenizer(model, path, &tokenizer));
+    if (options->raw || !bt_model_file_chat_template(model)) {
+        BT_FAIL_IF(options->system, INVALID, "--system needs a chat template: %s",
+                   options->raw ? "--raw goes without one" : "this model has none");
+        unsigned flags = BT_ENCODE_BOS | (options->special ? BT_ENCODE_SPECIAL : 0);
+        return bt_ids_encode(ids, tokenizer, data, text->len, flags);
+    }
+    bt_conversation conversation = {0};
+    bt_status st = BT_OK;
+    if (options->system) st = bt_conversation_add(&conversation, "system", options->system, 0);
+    if (st == BT_OK) st = bt_conversation_add(&conversation, "user", data, text->len);
+    if (st == BT_OK) st = bt_conversation_encode(&conversation, model, ids);
+    bt_conversation_done(&conversation);
+    return st;
+}

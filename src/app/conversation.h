@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* conversation: messages, and what a model's chat template makes of them. */
 #pragma once
+#include "app/options.h"
 #include "app/prompt.h"
 #include "baton/template.h"
 
@@ -25,3 +26,8 @@ void bt_conversation_remove(bt_conversation *conversation, int32_t begin, int32_
  * for an answer. */
 BT_CHECKED bt_status bt_conversation_encode(const bt_conversation *conversation,
                                             const bt_model_file *model, bt_ids *ids);
+
+/* Replace `ids` by a prompt as the options say: a user's message in the model's chat template, or the
+ * text as it is (--raw, or there is no template). `path` is the model's, for errors. */
+BT_CHECKED bt_status bt_prompt_encode(const bt_prompt_options *options, const bt_model_file *model,
+                                      const char *path, const bt_buf *text, bt_ids *ids);

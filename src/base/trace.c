@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include <stdio.h>
+#include <string.h>
 
 enum { N_EVENT_DEFAULT = 1 << 16, N_EVENT_MAX = 1 << 24 };
 
@@ -16,11 +17,15 @@ bt_status bt_trace_new(int32_t n_event, bt_trace **ret_trace)
                n_event, N_EVENT_MAX);
     BT_TRY(bt_alloc_zero((void **)&t, sizeof *t, BT_MEM_MISC));
     t->n_max = n_event ? n_event : N_EVENT_DEFAULT;
+    bt_lock_init(&t->name_lock);
     size_t n = (size_t)t->n_max;
     if ((st = bt_alloc((void **)&t->slot, n * sizeof *t->slot, BT_MEM_MISC)) ||
         (st = bt_alloc((void **)&t->order, n * sizeof *t->order, BT_MEM_MISC)) ||
-        (st = bt_alloc((void **)&t->run, n * sizeof *t->run, BT_MEM_MISC)))
+        (st = bt_alloc((void **)&t->run, n * sizeof *t->run, BT_MEM_MISC)) ||
+        (st = bt_alloc((void **)&t->text, BT_TRACE_TEXT_MAX, BT_MEM_MISC)) ||
+        (st = bt_alloc((void **)&t->name, BT_TRACE_NAME_MAX * sizeof *t->name, BT_MEM_MISC)))
         goto fail;
+    t->n_name = 1;
     // Touches every page, so that recording meets no page fault.
     for (size_t i = 0; i < n; i++) atomic_init(&t->slot[i].is_published, 0);
     *ret_trace = t;
@@ -37,6 +42,9 @@ void bt_trace_free(bt_trace *trace)
     bt_free(trace->slot);
     bt_free(trace->order);
     bt_free(trace->run);
+    bt_free(trace->text);
+    bt_free(trace->name);
+    bt_lock_done(&trace->name_lock);
     bt_free(trace);
 }
 
@@ -58,6 +66,51 @@ void bt_trace_add(bt_trace *trace, const bt_span *span)
     if (span->lane >= BT_LANE_MAX) slot->span.lane = BT_LANE_MAX - 1;
     atomic_store_explicit(&slot->is_published, 1, memory_order_release);
 }
+
+// ---- names of nodes ----
+
+static bool has_names(const bt_trace *t, int32_t at, bt_trace_name_fn *name, const void *ctx,
+                      int32_t n)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (strcmp(t->text + t->name[at + i], name(ctx, i))) return false;
+    return true;
+}
+
+static int32_t append_names(bt_trace *t, bt_trace_name_fn *name, const void *ctx, int32_t n)
+{
+    size_t at = (size_t)t->n_text, len = 0;
+    for (int32_t i = 0; i < n; i++) len += strlen(name(ctx, i)) + 1;
+    if (n > BT_TRACE_NAME_MAX - t->n_name || len > BT_TRACE_TEXT_MAX - at) return 0;
+    for (int32_t i = 0; i < n; i++) {
+        len = strlen(name(ctx, i)) + 1;
+        memcpy(t->text + at, name(ctx, i), len);
+        t->name[t->n_name + i] = (int32_t)at;
+        at += len;
+    }
+    t->n_text = (int32_t)at;
+    t->n_name += n;
+    return t->n_name - n;
+}
+
+int32_t bt_trace_add_names(bt_trace *trace, bt_trace_name_fn *name, const void *ctx)
+{
+    int32_t n = 0, at = 1;
+    while (name(ctx, n)) n++;
+    bt_lock_take(&trace->name_lock);
+    while (n <= trace->n_name - at && !has_names(trace, at, name, ctx, n)) at++;
+    if (n > trace->n_name - at) at = append_names(trace, name, ctx, n);
+    bt_lock_give(&trace->name_lock);
+    return at;
+}
+
+const char *bt_trace_node(const bt_trace *trace, const bt_span *span)
+{
+    bool known = span->node > 0 && span->node < trace->n_name;
+    return known ? trace->text + trace->name[span->node] : NULL;
+}
+
+// ---- questions ----
 
 static uint64_t n_taken(const bt_trace *trace)
 {

@@ -295,6 +295,7 @@ static bt_status replay_entry(const bt_capture *c, const entry *e, bt_stream *st
 {
     bt_stream *s = e->stream ? c->own_stream[e->stream] : stream;
     s->step = stream->step;
+    s->names = stream->names;
     switch (e->kind) {
     case RUN:
         return replay_run(c, e, s, ret_node);

@@ -25,7 +25,7 @@ typedef enum command_kind { RUN, RECORD, WAIT } command_kind;
 
 typedef struct command {
     command_kind kind;
-    int32_t n, step;
+    int32_t n, step, names; // of the stream when it was submitted
     const bt_launch *launch;
     bt_stream_event *event;
     uint64_t mark;      // RECORD, WAIT: which mark of the event
@@ -38,6 +38,7 @@ typedef struct cpu_stream {
     uint64_t head, tail; // commands done, and submitted
     bool running;        // the command at head is being run
     bool started;        // the driver is to run what is there
+    int64_t end_ns;      // when the last launch ended, while there is a trace
 } cpu_stream;
 
 typedef struct cpu_device {
@@ -61,7 +62,9 @@ static bt_step step_of_launch(const void *ctx, int i)
 
 /* ---- running commands ---- */
 
-static void run_traced(cpu_device *d, bt_trace *trace, const command *c, int32_t lane)
+/* Spans are recorded once the launches are over; the device stands still meanwhile, and the timeline
+ * says so. */
+static void run_traced(cpu_device *d, bt_trace *trace, const command *c, cpu_stream *s)
 {
     for (int32_t at = 0, n; at < c->n; at += n) {
         n = (int32_t)bt_min_i64(c->n - at, STAMP_MAX);
@@ -70,9 +73,16 @@ static void run_traced(cpu_device *d, bt_trace *trace, const command *c, int32_t
             bt_trace_add(trace, &(bt_span){.begin_ns = d->stamp[i],
                                            .end_ns = d->stamp[i + 1],
                                            .name = c->launch[at + i].name,
-                                           .lane = BT_LANE_STREAM + lane,
+                                           .lane = BT_LANE_STREAM + s->base.number,
                                            .step = c->step,
-                                           .enqueue_ns = c->enqueue_ns});
+                                           .enqueue_ns = c->enqueue_ns,
+                                           .node = bt_launch_name(c->names, &c->launch[at + i])});
+        s->end_ns = d->stamp[n];
+        bt_trace_add(trace, &(bt_span){.begin_ns = s->end_ns,
+                                       .end_ns = bt_now_ns(),
+                                       .name = "tracing",
+                                       .lane = BT_LANE_ENGINE,
+                                       .step = c->step});
     }
 }
 
@@ -106,12 +116,13 @@ static bool pump_one(cpu_device *d)
         s->running = d->busy = true;
         bt_monitor_leave(&d->monitor);
         if (trace && d->stamp)
-            run_traced(d, trace, &c, s->base.number);
+            run_traced(d, trace, &c, s);
         else
             bt_team_run(d->team, step_of_launch, c.launch, c.n);
         bt_monitor_enter(&d->monitor);
         s->running = d->busy = false;
     } else if (c.kind == RECORD) {
+        c.event->reached_ns = s->end_ns;
         if (c.event->n_reached < c.mark) c.event->n_reached = c.mark;
     }
     s->head++;
@@ -154,6 +165,7 @@ static bt_status push(bt_stream *stream, command c)
     cpu_device *d = (cpu_device *)stream->device;
     bt_status st = BT_OK;
     c.step = stream->step;
+    c.names = stream->names;
     bt_monitor_enter(&d->monitor);
     if (s->tail - s->head == RING) {
         st = bt_fail(BT_BUSY, "%d commands wait on the stream, which is all it holds", RING);

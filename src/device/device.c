@@ -41,6 +41,7 @@ void bt_device_get_caps(const bt_device *device, bt_device_caps *ret_caps)
 void bt_device_set_trace(bt_device *device, bt_trace *trace)
 {
     atomic_store(&device->trace, trace);
+    atomic_fetch_add(&device->n_trace, 1);
 }
 
 bt_status bt_device_cpu_level(const bt_device_config *config, int *ret_level)

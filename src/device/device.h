@@ -43,6 +43,7 @@ struct bt_device {
     const struct bt_kernel_table *kernels; // what operators choose from
     bool takes_turns; // streams never run at the same time: a capture may be one list of launches
     _Atomic(bt_trace *) trace;
+    atomic_uint n_trace;    // traces attached so far
     bt_lock block_lock;     // guards the table of blocks
     bt_device_block *block; // [n_block] by address
     int32_t n_block, block_max;
@@ -55,6 +56,7 @@ struct bt_stream {
     bt_device *device;
     int32_t number;             // its lane in timelines; the lowest free one
     int32_t step;               // what it is working for; set before submitting
+    int32_t names;              // of its nodes in the trace, see bt_trace_add_names; 0: none
     bool replaying;             // what is submitted is a replay: one call for all its launches
     struct bt_capture_log *log; // of the capture it takes part in, or NULL
 };
@@ -89,6 +91,12 @@ BT_CHECKED bt_status bt_device_cpu_level(const bt_device_config *config, int *re
 
 /* bt_stream_free of a stream that takes part in no capture. */
 void bt_stream_dispose(bt_stream *stream);
+
+/* bt_span.node of a launch, submitted while the stream had these `names`. */
+static inline int32_t bt_launch_name(int32_t names, const bt_launch *launch)
+{
+    return names && launch->node >= 0 ? names + launch->node : 0;
+}
 
 /* ---- for the dispatcher ---- */
 

@@ -23,7 +23,7 @@ typedef enum command_kind { RUN, RECORD, WAIT, END } command_kind;
 
 typedef struct command {
     command_kind kind;
-    int32_t n, step;
+    int32_t n, step, names; // of the stream when it was submitted
     const bt_launch *launch;
     bt_stream_event *event;
     uint64_t mark;
@@ -68,7 +68,8 @@ static void run_launch(paced_stream *s, const command *c, int32_t i)
                                        .lane = BT_LANE_STREAM + s->base.number,
                                        .step = c->step,
                                        .enqueue_ns = enqueue_ns,
-                                       .ready_ns = s->ready_ns});
+                                       .ready_ns = s->ready_ns,
+                                       .node = bt_launch_name(c->names, l)});
     s->ready_ns = 0;
 }
 
@@ -115,6 +116,7 @@ static bt_status push(bt_stream *stream, command c)
     paced_device *d = device_of(stream);
     bt_status st = BT_OK;
     c.step = stream->step;
+    c.names = stream->names;
     c.enqueue_ns = bt_now_ns();
     bt_monitor_enter(&d->monitor);
     if (s->tail - s->head == RING) {

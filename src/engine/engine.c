@@ -97,6 +97,7 @@ static void first_stats(bt_engine *e)
         .n_ctx = e->capacity.n_ctx,
         .n_thread = e->capacity.n_thread,
         .page_len = l->page_len,
+        .n_launch_max = r->n_launch_max,
         .n_page = l->n_page,
         .cpu_level = e->parts.cpu_level,
     };

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "baton/dispatch.h"
 #include "device/cpu.h"
+#include "graph/graph.h"
 #include "model/decoder.h"
 
 typedef struct model_runner {
@@ -173,6 +174,7 @@ static bt_status open_exec(model_runner *r, const bt_model_runner_config *config
         r->context, graph,
         &(bt_exec_config){.max_desc = r->in_desc, .n_slot = 1, .off = config->dispatch_off},
         &r->exec);
+    ret->n_launch_max = graph->n_launch_max;
     bt_graph_unref(graph); // the executable keeps it
     BT_TRY(st);
     bt_exec_get_memory(r->exec, &memory);

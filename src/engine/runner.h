@@ -51,5 +51,6 @@ typedef struct bt_runner {
     void (*close)(void *self);
     void *self;
     int32_t n_vocab;
+    int32_t n_launch_max; // kernels a batch takes at most; 0: not known
     int64_t weight_bytes, weight_read_bytes, kv_bytes, workspace_bytes;
 } bt_runner;

@@ -165,6 +165,18 @@ static bt_exec_slot *slot_of(bt_exec *e, bt_ticket ticket)
     return slot->ticket == ticket ? slot : NULL;
 }
 
+/* The device may have been waited for from before the step's end on: the host is late from there. */
+static void note_completion(bt_exec *e, const bt_exec_slot *slot, int64_t begin_ns)
+{
+    bt_trace *trace = bt_trace_of(&e->context->device->trace);
+    if (trace && begin_ns && slot->done->reached_ns)
+        bt_trace_add(trace, &(bt_span){.begin_ns = bt_max_i64(begin_ns, slot->done->reached_ns),
+                                       .end_ns = bt_now_ns(),
+                                       .name = "complete",
+                                       .lane = BT_LANE_COMPLETE,
+                                       .step = (int32_t)slot->ticket});
+}
+
 bt_status bt_exec_wait(bt_exec *e, bt_ticket ticket, int timeout_ms)
 {
     bt_exec_slot *slot = ticket ? slot_of(e, ticket) : NULL;
@@ -181,7 +193,9 @@ bt_status bt_exec_wait(bt_exec *e, bt_ticket ticket, int timeout_ms)
         return bt_fail(slot->status, "%s", slot->message);
     }
     if (state == BT_SLOT_FREE) return BT_OK; // waited for before
+    int64_t begin_ns = bt_trace_of(&e->context->device->trace) ? bt_now_ns() : 0;
     BT_TRY(bt_stream_event_sync(slot->done, timeout_ms));
+    note_completion(e, slot, begin_ns);
     set_state(e, slot, BT_SLOT_FREE);
     return BT_OK;
 }

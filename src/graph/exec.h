@@ -77,6 +77,8 @@ struct bt_exec {
     uint64_t key_version, value_version, key_hash;
     int64_t capture_bytes, capture_bytes_max, plan_bytes;
     int32_t no_capture_node; // the first that must not be captured; -1: none
+    int32_t names;    // of the nodes in the trace; 0: none. The launch stage's, as is the next:
+    unsigned n_trace; // the device's count when they were put there
     bt_exec_counters counters;
     void *block, *plan_block; // arrays
     uint32_t unsafe;

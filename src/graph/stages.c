@@ -383,6 +383,28 @@ static bt_status replay(bt_exec *e, bt_exec_slot *slot, bt_bound *b)
     return st;
 }
 
+static const char *name_of_node(const void *graph, int32_t i)
+{
+    return bt_graph_node_name(graph, i);
+}
+
+/* Tell the streams what they work for and, while there is a trace, what nodes are called in it. A
+ * trace that is new is given the names first. */
+static void mark_streams(bt_exec *e, const bt_exec_slot *slot)
+{
+    bt_device *d = e->context->device;
+    unsigned n_trace = atomic_load(&d->n_trace);
+    bt_trace *trace = bt_trace_of(&d->trace);
+    if (trace && e->n_trace != n_trace) {
+        e->names = bt_trace_add_names(trace, name_of_node, e->graph);
+        e->n_trace = n_trace;
+    }
+    for (int32_t i = 0; i < e->base.streams.n_stream; i++) {
+        e->context->stream[i]->step = (int32_t)slot->ticket;
+        e->context->stream[i]->names = trace ? e->names : 0;
+    }
+}
+
 static bt_status launch(bt_exec *e, bt_exec_slot *slot)
 {
     bt_bound *b = bound_of(e, slot);
@@ -393,8 +415,7 @@ static bt_status launch(bt_exec *e, bt_exec_slot *slot)
                        "a context with %d host threads cannot be captured, only one with 1",
                        e->context->config.n_host_thread);
     slot->n_launched = slot->plan->plan.launch_at[e->graph->n_node];
-    for (int32_t i = 0; i < e->base.streams.n_stream; i++)
-        e->context->stream[i]->step = (int32_t)slot->ticket;
+    mark_streams(e, slot);
     if (!recording && wants_capture(e, b) && capture(e, slot, b) != BT_OK)
         b->seen = false; // run it as it is, and try again the time after the next
     BT_TRY(b->captured && !recording ? replay(e, slot, b) : run_eagerly(e, slot));
@@ -411,6 +432,7 @@ bt_status bt_stage_launch(bt_exec *e, bt_exec_slot *slot)
 {
     int64_t begin_ns = begin_stage(e);
     bt_status st = launch(e, slot);
+    for (int32_t i = 0; i < e->base.streams.n_stream; i++) e->context->stream[i]->names = 0;
     end_stage(e, slot, BT_LANE_LAUNCH, begin_ns);
     if (st == BT_OK) return BT_OK;
     bt_exec_note_failure(slot, st);

@@ -2,6 +2,7 @@
 """What the end-to-end tests share: the program, models to run it on, and how to run it."""
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -90,3 +91,18 @@ def pkg_config(prefix, *args):
                           env=dict(os.environ, PKG_CONFIG_PATH=folder_of(prefix, "baton.pc")),
                           stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout.split()
+
+
+def copy_example(name, where):
+    """An example out of the tree, where nothing but what was installed can be found; its folder."""
+    return shutil.copytree(os.path.join(ROOT, "examples", name), where / name)
+
+
+def make(where, prefix, target):
+    """Make a target of an example against what was installed, warnings being errors; what was printed."""
+    done = subprocess.run(["make", "-C", str(where), target, "CFLAGS=-O3 -fno-trapping-math -Wall -Wextra -Werror"],
+                          env=dict(os.environ, PKG_CONFIG_PATH=folder_of(prefix, "baton.pc"),
+                                   PKG_CONFIG="pkg-config --define-variable=prefix=%s" % prefix),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout

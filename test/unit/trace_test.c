@@ -4,9 +4,10 @@
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/trace.h"
+#include "base/timeline/timeline.h"
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,14 +20,14 @@ static bt_trace *new_trace(int32_t n)
 
 static void add_host(bt_trace *t, bt_lane lane, int32_t step, int64_t begin, int64_t end)
 {
-    bt_trace_add(t, &(bt_span){begin, end, "host", (int32_t)lane, step, 0, 0});
+    bt_trace_add(t, &(bt_span){begin, end, "host", (int32_t)lane, step, 0, 0, 0});
 }
 
 static void add_run(bt_trace *t, int32_t stream, int32_t step, int64_t begin, int64_t end,
                     int64_t enqueue, int64_t ready)
 {
-    bt_trace_add(t,
-                 &(bt_span){begin, end, "kernel", BT_LANE_STREAM + stream, step, enqueue, ready});
+    bt_trace_add(
+        t, &(bt_span){begin, end, "kernel", BT_LANE_STREAM + stream, step, enqueue, ready, 0});
 }
 
 static void assert_step(const bt_trace_step *s, int64_t step, int64_t begin, int64_t total,
@@ -347,6 +348,72 @@ static void many_threads_record_at_once(void **state)
     bt_trace_free(t);
 }
 
+// ---- names of nodes ----
+
+static const char *name_from_list(const void *list, int32_t i)
+{
+    return ((const char *const *)list)[i];
+}
+
+/* As many names as the text says: "3" gives "3.0", "3.1" and "3.2". */
+static const char *name_of_many(const void *many, int32_t i)
+{
+    static char name[64];
+    snprintf(name, sizeof name, "%s.%d", (const char *)many, i);
+    return i < atoi(many) ? name : NULL;
+}
+
+static const char *node_at(const bt_trace *t, int32_t node)
+{
+    return bt_trace_node(t, &(bt_span){.node = node});
+}
+
+static void names_are_copied_once(void **state)
+{
+    (void)state;
+    bt_trace *t = new_trace(1);
+    char a[] = "blk.0.qkv";
+    const char *one[] = {"embed", a, NULL}, *two[] = {a, "", NULL}, *none[] = {NULL};
+    int32_t first = bt_trace_add_names(t, name_from_list, one);
+    int32_t second = bt_trace_add_names(t, name_from_list, two);
+    assert_int_equal(bt_trace_add_names(t, name_from_list, one), first);
+    assert_int_equal(bt_trace_add_names(t, name_from_list, two), second);
+    bt_trace_add_names(t, name_from_list, none);
+    a[0] = '?'; // the caller's are gone
+    assert_string_equal(node_at(t, first), "embed");
+    assert_string_equal(node_at(t, first + 1), "blk.0.qkv");
+    assert_string_equal(node_at(t, second), "blk.0.qkv");
+    assert_string_equal(node_at(t, second + 1), "");
+    assert_null(node_at(t, 0));
+    assert_null(node_at(t, -1));
+    assert_null(node_at(t, second + 2));
+    bt_trace_clear(t); // who was told the names goes on using them
+    assert_string_equal(node_at(t, first), "embed");
+    bt_trace_free(t);
+}
+
+static void names_without_room_are_left_out(void **state)
+{
+    (void)state;
+    bt_trace *t = new_trace(1);
+    assert_int_equal(bt_trace_add_names(t, name_of_many, "8192"), 0);
+    int32_t most = bt_trace_add_names(t, name_of_many, "8000");
+    assert_string_equal(node_at(t, most + 7999), "8000.7999");
+    assert_int_equal(bt_trace_add_names(t, name_of_many, "192"), 0);
+    int32_t rest = bt_trace_add_names(t, name_of_many, "191");
+    assert_string_equal(node_at(t, rest + 190), "191.190");
+    bt_trace_free(t);
+    t = new_trace(1);
+    static char word[1 << 17];
+    memset(word, 'x', sizeof word - 1);
+    const char *long_one[] = {word, NULL}, *two[] = {word, "y", NULL}, *both[] = {word, word, NULL};
+    assert_int_equal(bt_trace_add_names(t, name_from_list, long_one), 1);
+    assert_int_equal(bt_trace_add_names(t, name_from_list, two), 0); // two bytes too many
+    assert_int_equal(bt_trace_add_names(t, name_from_list, both), 0);
+    assert_int_equal(bt_trace_add_names(t, name_from_list, long_one), 1);
+    bt_trace_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +428,8 @@ int main(void)
         cmocka_unit_test(recording_and_asking_allocate_nothing),
         cmocka_unit_test(a_trace_has_bounds),
         cmocka_unit_test(many_threads_record_at_once),
+        cmocka_unit_test(names_are_copied_once),
+        cmocka_unit_test(names_without_room_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static bt_trace *new_trace(int32_t n)
 static void add(bt_trace *t, int lane, const char *name, int32_t step, int64_t begin, int64_t end,
                 int64_t enqueue)
 {
-    bt_trace_add(t, &(bt_span){begin, end, name, lane, step, enqueue, 0});
+    bt_trace_add(t, &(bt_span){begin, end, name, lane, step, enqueue, 0, 0});
 }
 
 static const char ugly[] = "a<b> & \"c\" 'd' \\ \x01\n]]> \xC3\xA9 \xFF \xEF\xBF\xBF";
@@ -188,6 +188,39 @@ static void arrows_lead_from_launch_to_device(void **state)
     json_decref(doc);
     bt_trace_free(t);
     unlink(in_dir("b.json"));
+}
+
+static const char *ugly_name(const void *ctx, int32_t i)
+{
+    (void)ctx;
+    return i ? NULL : ugly;
+}
+
+/* Of the node, where the device knew it: in the arguments, and in the picture's tooltips. */
+static void spans_say_their_nodes_names(void **state)
+{
+    (void)state;
+    bt_trace *t = new_trace(4);
+    bt_buf text = {0};
+    int32_t node = bt_trace_add_names(t, ugly_name, NULL);
+    bt_trace_add(t, &(bt_span){10, 20, "gemm", BT_LANE_STREAM, 1, 5, 0, node});
+    bt_trace_add(t, &(bt_span){20, 30, "attn", BT_LANE_STREAM, 1, 5, 0, 0});
+    assert_ok(bt_trace_write_json(t, in_dir("n.json")));
+    json_t *doc = read_json(in_dir("n.json"));
+    int64_t tid = tid_of(doc, "stream 0");
+    json_t *args = json_object_get(find_event(doc, "X", tid, 0), "args");
+    assert_string_equal(text_of(args, "node"),
+                        "a<b> & \"c\" 'd' \\ \x01\n]]> \xC3\xA9 \xEF\xBF\xBD \xEF\xBF\xBF");
+    assert_null(json_object_get(json_object_get(find_event(doc, "X", tid, 1), "args"), "node"));
+    json_decref(doc);
+    unlink(in_dir("n.json"));
+    assert_ok(bt_trace_write_svg(t, in_dir("n.svg")));
+    assert_ok(bt_file_read(in_dir("n.svg"), 1 << 20, &text));
+    unlink(in_dir("n.svg"));
+    assert_non_null(strstr(text.data, "<title>gemm of a&#60;b&#62; &#38; \"c\""));
+    assert_non_null(strstr(text.data, "<title>attn\nstream 0"));
+    bt_buf_done(&text);
+    bt_trace_free(t);
 }
 
 // ---- XML ----
@@ -420,6 +453,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_steps_and_bubbles_are_events),
         cmocka_unit_test(arrows_lead_from_launch_to_device),
+        cmocka_unit_test(spans_say_their_nodes_names),
         cmocka_unit_test(the_checker_sees_faults),
         cmocka_unit_test(a_picture_is_well_formed_and_says_what_is_wrong),
         cmocka_unit_test(odd_traces_have_pictures_too),

@@ -27,6 +27,7 @@ typedef struct bt_family {
 typedef struct bt_picture {
     bt_textfile f;
     bt_timeline t;
+    const bt_trace *trace;
     int64_t t0, t1;             // what is drawn; t0 < t1
     int32_t span0, step0;       // the first drawn
     int32_t n_left_out;         // spans

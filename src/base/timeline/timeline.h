@@ -6,7 +6,10 @@
  * hence one reader at a time, and a timeline is good until the next is made of the same trace.
  */
 #pragma once
+#include "base/lock.h"
 #include "base/trace.h"
+
+enum { BT_TRACE_NAME_MAX = 1 << 13, BT_TRACE_TEXT_MAX = 1 << 18 };
 
 typedef struct bt_trace_slot {
     bt_span span;
@@ -23,6 +26,10 @@ struct bt_trace {
     const bt_span **order; // [n_max] scratch of the reader
     bt_step_run *run;      // [n_max] scratch of the reader
     int32_t n_max;
+    bt_lock name_lock; // guards the nodes' names
+    char *text;        // [BT_TRACE_TEXT_MAX] all of them, each with its NUL
+    int32_t *name;     // [BT_TRACE_NAME_MAX] where each begins; 0 is none
+    int32_t n_name, n_text;
     _Alignas(64) atomic_uint_fast64_t n_taken; // places asked for; those past n_max were dropped
 };
 
@@ -34,6 +41,9 @@ typedef struct bt_timeline {
 } bt_timeline;
 
 bt_timeline bt_timeline_of(const bt_trace *trace);
+
+/* What a span's node is called; NULL: not known. */
+const char *bt_trace_node(const bt_trace *trace, const bt_span *span);
 
 /* Step k goes from here to its end. */
 static inline int64_t bt_timeline_step_begin(const bt_timeline *t, int32_t k)

@@ -20,6 +20,7 @@ enum { TID_LANE = 1, TID_STEPS = BT_LANE_MAX + 1, TID_IDLE, SORT_STEPS = 100, SO
 typedef struct json_trace {
     bt_textfile f;
     bt_timeline t;
+    const bt_trace *trace;
     bt_trace_step *step;   // owned, [t.n_step]
     const bt_span **group; // owned, [t.n]: by step, then lane, then begin
 } json_trace;
@@ -87,6 +88,9 @@ static void put_spans(json_trace *j)
             bt_textfile_put(&j->f, ",\"queued_us\":%s", us(s->begin_ns - s->enqueue_ns).text);
         if (device && s->ready_ns > 0)
             bt_textfile_put(&j->f, ",\"event_us\":%s", us(s->ready_ns - j->t.begin_ns).text);
+        const char *node = bt_trace_node(j->trace, s);
+        if (node) bt_textfile_put(&j->f, ",\"node\":");
+        if (node) put_name(&j->f, node);
         bt_textfile_put(&j->f, "}}");
     }
 }
@@ -152,12 +156,12 @@ static void put_flows(json_trace *j)
     }
 }
 
-static void put_all(json_trace *j, const bt_trace *trace)
+static void put_all(json_trace *j)
 {
     bt_textfile_put(&j->f, "{\"displayTimeUnit\":\"ns\",\n\"otherData\":{\"version\":\"%s\",",
                     bt_version());
     bt_textfile_put(&j->f, "\"spans\":%d,\"dropped\":%" PRIu64 "},\n\"traceEvents\":[\n", j->t.n,
-                    bt_trace_n_dropped(trace));
+                    bt_trace_n_dropped(j->trace));
     put_threads(j);
     put_spans(j);
     put_steps(j);
@@ -168,7 +172,7 @@ static void put_all(json_trace *j, const bt_trace *trace)
 
 bt_status bt_trace_write_json(const bt_trace *trace, const char *path)
 {
-    json_trace j = {.t = bt_timeline_of(trace)};
+    json_trace j = {.t = bt_timeline_of(trace), .trace = trace};
     bt_status st;
     size_t n_step = (size_t)j.t.n_step, n = (size_t)j.t.n;
     if ((st = bt_alloc((void **)&j.step, n_step * sizeof *j.step, BT_MEM_MISC)) ||
@@ -176,7 +180,7 @@ bt_status bt_trace_write_json(const bt_trace *trace, const char *path)
         (st = bt_textfile_open(&j.f, path)))
         goto done;
     bt_trace_steps(trace, j.step, j.t.n_step); // gives the same timeline again
-    put_all(&j, trace);
+    put_all(&j);
     st = bt_textfile_close(&j.f);
 done:
     bt_free(j.step);

@@ -70,10 +70,10 @@ static void put_key(bt_picture *p, int x, int y, const char *fill, const char *w
 }
 
 /* The answer: how much of the time the device idled, and why. */
-static void put_answer(bt_picture *p, const bt_trace *trace)
+static void put_answer(bt_picture *p)
 {
     double share[BT_BLAME_COUNT + 1], x = EDGE;
-    double idle = bt_trace_bubble_ratio(trace, 0, share + 1);
+    double idle = bt_trace_bubble_ratio(p->trace, 0, share + 1);
     share[0] = 1 - idle;
     put(p, "<text class=\"ink big\" x=\"%d\" y=\"40\">", EDGE);
     if (!p->t.n_step) {
@@ -232,6 +232,9 @@ static void put_tooltip(bt_picture *p, const bt_span *s)
 {
     put(p, "<title>");
     svg_put_text(&p->f, s->name, strlen(s->name));
+    const char *node = bt_trace_node(p->trace, s);
+    if (node) put(p, " of ");
+    if (node) svg_put_text(&p->f, node, strlen(node));
     put(p, "\n%s, step %d\n%s long", bt_lane_name(s->lane).text, s->step,
         svg_duration(s->end_ns - s->begin_ns).text);
     put(p, ", begun at %s", svg_duration(s->begin_ns - p->t.begin_ns).text);
@@ -303,10 +306,10 @@ static void put_arrow(bt_picture *p, int32_t step)
     put(p, "<circle class=\"mut\" cx=\"%s\" cy=\"%d\" r=\"2\"/>\n", x1.text, y1);
 }
 
-static void put_all(bt_picture *p, const bt_trace *trace)
+static void put_all(bt_picture *p)
 {
     put_head(p);
-    put_answer(p, trace);
+    put_answer(p);
     put_windows(p);
     if (p->t.n) put_axis(p);
     put_numbers(p);
@@ -324,9 +327,10 @@ static void put_all(bt_picture *p, const bt_trace *trace)
 
 bt_status bt_trace_write_svg(const bt_trace *trace, const char *path)
 {
-    bt_picture p = {.t = bt_timeline_of(trace), .n_dropped = bt_trace_n_dropped(trace)};
+    bt_picture p = {
+        .t = bt_timeline_of(trace), .trace = trace, .n_dropped = bt_trace_n_dropped(trace)};
     bt_picture_plan(&p);
     BT_TRY(bt_textfile_open(&p.f, path));
-    put_all(&p, trace);
+    put_all(&p);
     return bt_textfile_close(&p.f);
 }
