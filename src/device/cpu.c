@@ -45,7 +45,8 @@ typedef struct cpu_device {
     bt_device base;
     bt_kernel_table kernels;
     bt_team *team;      // used by the one who set `busy`
-    bt_monitor monitor; // guards everything below, streams and events
+    bt_monitor monitor; // guards everything below, streams and events; its signal is the waiters'
+    bt_signal work;     // the driver's: there may be something for it to run
     cpu_stream *stream[STREAM_MAX];
     int32_t n_stream, turn; // turn: whose command is looked at first
     bool busy;              // somebody is running a command
@@ -105,6 +106,13 @@ static cpu_stream *next_stream(cpu_device *d)
     return NULL;
 }
 
+static bool any_started(const cpu_device *d)
+{
+    for (int32_t i = 0; i < d->n_stream; i++)
+        if (d->stream[i]->started) return true;
+    return false;
+}
+
 /* Inside the monitor: run one command that may run; false when there is none. */
 static bool pump_one(cpu_device *d)
 {
@@ -128,6 +136,7 @@ static bool pump_one(cpu_device *d)
     s->head++;
     if (s->head == s->tail) s->started = false;
     bt_monitor_wake(&d->monitor);
+    if (any_started(d)) bt_signal_wake(&d->work); // it may have waited for this command
     return true;
 }
 
@@ -140,19 +149,12 @@ static bool pump_until(cpu_device *d, bool (*reached)(const void *goal), const v
     return true;
 }
 
-static bool any_started(const cpu_device *d)
-{
-    for (int32_t i = 0; i < d->n_stream; i++)
-        if (d->stream[i]->started) return true;
-    return false;
-}
-
 static void *driver_main(void *arg)
 {
     cpu_device *d = arg;
     bt_monitor_enter(&d->monitor);
     while (!d->closing)
-        if (!any_started(d) || !pump_one(d)) bt_monitor_wait(&d->monitor, -1);
+        if (!any_started(d) || !pump_one(d)) bt_signal_wait(&d->work, &d->monitor, -1);
     bt_monitor_leave(&d->monitor);
     return NULL;
 }
@@ -173,7 +175,7 @@ static bt_status push(bt_stream *stream, command c)
         if (c.kind == RECORD) c.mark = ++c.event->n_recorded;
         if (c.kind == WAIT) c.mark = c.event->n_recorded;
         s->ring[s->tail++ % RING] = c;
-        if (s->started) bt_monitor_wake(&d->monitor);
+        if (s->started) bt_signal_wake(&d->work);
     }
     bt_monitor_leave(&d->monitor);
     return st;
@@ -206,7 +208,7 @@ static bt_status cpu_start(bt_stream *stream)
     bt_monitor_enter(&d->monitor);
     if (!d->driver.started) st = bt_thread_start(&d->driver, driver_main, d);
     if (st == BT_OK && s->head != s->tail) s->started = true;
-    bt_monitor_wake(&d->monitor);
+    bt_signal_wake(&d->work);
     bt_monitor_leave(&d->monitor);
     return st;
 }
@@ -310,10 +312,11 @@ static void cpu_close(bt_device *device)
     cpu_device *d = (cpu_device *)device;
     bt_monitor_enter(&d->monitor);
     d->closing = true;
-    bt_monitor_wake(&d->monitor);
+    bt_signal_wake(&d->work);
     bt_monitor_leave(&d->monitor);
     bt_thread_join(&d->driver);
     bt_team_free(d->team);
+    bt_signal_done(&d->work);
     bt_monitor_done(&d->monitor);
     bt_device_done(device);
     bt_free(d->stamp);
@@ -346,6 +349,7 @@ bt_status bt_device_cpu_open(const bt_device_config *config, bt_device **ret_dev
     bt_kernel_table_init(&d->kernels, (bt_cpu_level)level);
     bt_device_init(&d->base, &cpu_ops, &d->kernels);
     bt_monitor_init(&d->monitor);
+    bt_signal_init(&d->work);
     d->base.takes_turns = true;
     bt_status st = bt_team_new(config->n_thread ? config->n_thread : bt_cpu_count(), &d->team);
     if (st == BT_OK)
