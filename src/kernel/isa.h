@@ -9,6 +9,7 @@
     void bt_##slot##_avx2(const void *, int64_t begin, int64_t end);                               \
     void bt_##slot##_avx512(const void *, int64_t begin, int64_t end);                             \
     void bt_##slot##_avx512vnni(const void *, int64_t begin, int64_t end);                         \
-    void bt_##slot##_avx512bf16(const void *, int64_t begin, int64_t end);
+    void bt_##slot##_avx512bf16(const void *, int64_t begin, int64_t end);                         \
+    void bt_##slot##_amx(const void *, int64_t begin, int64_t end);
 BT_KERNEL_LIST(BT_KERNEL_NAMES)
 #undef BT_KERNEL_NAMES
