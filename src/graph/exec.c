@@ -140,6 +140,7 @@ static bt_status open_parts(bt_exec *e, bt_graph *graph, const bt_exec_config *c
     if (!(e->off & BT_NO_NODE_CACHE)) e->base.nodes = e->context->nodes;
     BT_TRY(copy_params(e));
     hash_keys(e);
+    BT_TRY(bt_plan_check_inputs(graph, config->max_desc));
     BT_TRY(plan_largest(e, config->max_desc));
     BT_TRY(alloc_plans(e, plan_bytes));
     BT_TRY(lay_out_copies(e, config));
@@ -291,8 +292,11 @@ static bt_status check_inputs(const bt_exec *e, const bt_desc *in_desc, void *co
     for (int32_t i = 0; i < e->graph->n_input; i++) {
         BT_FAIL_IF(!in_ptr[i], INVALID, "the address of input %d is NULL", i);
         if (e->copy_offset[i] < 0) continue;
+        BT_TRY(bt_plan_check_input(in_desc, i));
+        BT_FAIL_IF(in_desc[i].layout != BT_ROWS, INVALID, "input %d is packed, and cannot be copied",
+                   i);
         int64_t bytes = bt_desc_bytes(&in_desc[i]);
-        BT_FAIL_IF(in_desc[i].layout != BT_ROWS || bytes > e->copy_max[i], INVALID,
+        BT_FAIL_IF(bytes > e->copy_max[i], INVALID,
                    "input %d has %lld bytes, at the largest shapes it had %lld", i,
                    (long long)bytes, (long long)e->copy_max[i]);
     }

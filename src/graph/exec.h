@@ -108,10 +108,11 @@ void bt_stage_run(bt_context *context, int32_t stage, bt_stage_job job);
 BT_CHECKED bt_status bt_exec_find_plan(bt_exec *exec, const bt_desc *in_desc,
                                        bt_exec_plan **ret_plan);
 
-/* ---- tests only: take safety away, to see that it is needed ---- */
+/* ---- tests only: take safety away, to see that it is needed or that there is more of it ---- */
 enum {
     BT_UNSAFE_NO_FENCE = 1,  // a slot is taken although its earlier step is not complete
-    BT_UNSAFE_ONE_BUFFER = 2 // all slots copy their inputs to one place
+    BT_UNSAFE_ONE_BUFFER = 2, // all slots copy their inputs to one place
+    BT_UNSAFE_ONE_HASH = 4 // all plans have one hash: what tells them apart is the full comparison
 };
 void bt_exec_set_unsafe(bt_exec *exec, uint32_t unsafe);
 

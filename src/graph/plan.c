@@ -3,6 +3,7 @@
  * the cache of nodes where it has been seen before. */
 #include "graph/plan.h"
 #include "base/hash.h"
+#include "tensor/dtype.h"
 #include <string.h>
 
 /* ---- what depends on the graph alone ---- */
@@ -133,6 +134,19 @@ void bt_plan_lay_out(const bt_plan_base *base, void *block, bt_plan *ret_plan)
 
 /* ---- setting up nodes ---- */
 
+bt_status bt_plan_check_input(const bt_desc *in_desc, int32_t i)
+{
+    bt_status st = bt_desc_check(&in_desc[i]);
+    if (st != BT_OK) bt_fail_note("input %d", i);
+    return st;
+}
+
+bt_status bt_plan_check_inputs(const bt_graph *graph, const bt_desc *in_desc)
+{
+    for (int32_t i = 0; i < graph->n_input; i++) BT_TRY(bt_plan_check_input(in_desc, i));
+    return BT_OK;
+}
+
 static bt_status check_strided(const bt_graph_node_info *node, const bt_desc *in)
 {
     for (int32_t i = 0; i < node->op->n_in; i++)
@@ -160,9 +174,12 @@ static bt_status set_up(const bt_plan_base *b, const bt_graph_node_info *node, c
 {
     BT_TRY(check_strided(node, in));
     BT_TRY(node->op->infer(param, in, ret_out));
+    bt_status st = bt_desc_check(ret_out);
+    if (st != BT_OK) bt_fail_note("%s: the output", node->op->name);
+    BT_TRY(st);
     *ret_setup = (bt_op_setup){0};
     if (node->op->view) return BT_OK;
-    BT_FAIL_IF(ret_out->strided || ret_out->n_dim < 1 || ret_out->layout != BT_ROWS, INVALID,
+    BT_FAIL_IF(ret_out->strided || ret_out->layout != BT_ROWS, INVALID,
                "%s: the output must be dense, for it is no view", node->op->name);
     BT_TRY(node->op->setup(&b->env, param, in, ret_out, ret_setup));
     return check_setup(node->op, ret_setup);

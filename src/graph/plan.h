@@ -71,6 +71,10 @@ void bt_plan_base_done(bt_plan_base *base); // {0} is nothing
 size_t bt_plan_bytes(const bt_plan_base *base);
 void bt_plan_lay_out(const bt_plan_base *base, void *block, bt_plan *ret_plan);
 
+/* INVALID names an input whose descriptor is none. Before anything else is done with them. */
+BT_CHECKED bt_status bt_plan_check_inputs(const bt_graph *graph, const bt_desc *in_desc);
+BT_CHECKED bt_status bt_plan_check_input(const bt_desc *in_desc, int32_t i); // one of them
+
 /* Plan the largest shapes into `plan`: decides the arena and what smaller shapes must fit in. */
 BT_CHECKED bt_status bt_plan_largest(bt_plan_base *base, const bt_desc *in_desc,
                                      const uint64_t *param, bt_plan *plan);

@@ -32,14 +32,16 @@ static void end_stage(bt_exec *e, const bt_exec_slot *slot, bt_lane lane, int64_
 
 /* ---- plan ---- */
 
-static uint64_t hash_descs(const bt_desc *desc, int32_t n, uint64_t h)
+/* Of the shapes and the KEY parameters of the steps to come. */
+static uint64_t hash_of(const bt_exec *e, const bt_desc *in_desc)
 {
     uint8_t key[8 + 16 * BT_DIM_MAX];
-    for (int32_t i = 0; i < n; i++) {
-        int32_t bytes = bt_desc_key(&desc[i], key);
+    uint64_t h = e->key_hash;
+    for (int32_t i = 0; i < e->graph->n_input; i++) {
+        int32_t bytes = bt_desc_key(&in_desc[i], key);
         h = bt_hash64(key, (size_t)bytes, h);
     }
-    return h;
+    return e->unsafe & BT_UNSAFE_ONE_HASH ? 0 : h;
 }
 
 static bool same_descs(const bt_desc *a, const bt_desc *b, int32_t n)
@@ -123,8 +125,9 @@ bt_status bt_exec_find_plan(bt_exec *e, const bt_desc *in_desc, bt_exec_plan **r
 {
     bt_exec_plan *p = NULL;
     uint64_t hash = 0;
+    BT_TRY(bt_plan_check_inputs(e->graph, in_desc));
     if (!(e->off & BT_NO_PLAN_CACHE)) {
-        hash = hash_descs(in_desc, e->graph->n_input, e->key_hash);
+        hash = hash_of(e, in_desc);
         p = look_up(e, hash, in_desc);
     }
     if (p) {
@@ -141,8 +144,8 @@ bt_status bt_exec_find_plan(bt_exec *e, const bt_desc *in_desc, bt_exec_plan **r
 bool bt_exec_is_prepared(const bt_exec *exec, const bt_desc *in_desc)
 {
     bt_exec *e = (bt_exec *)exec; // looking up notes at most that two sets of parameters are equal
-    return !(e->off & BT_NO_PLAN_CACHE) &&
-           look_up(e, hash_descs(in_desc, e->graph->n_input, e->key_hash), in_desc) != NULL;
+    return !(e->off & BT_NO_PLAN_CACHE) && bt_plan_check_inputs(e->graph, in_desc) == BT_OK &&
+           look_up(e, hash_of(e, in_desc), in_desc) != NULL;
 }
 
 bt_status bt_stage_plan(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc)
