@@ -77,25 +77,23 @@ static bt_exec_plan *look_up(bt_exec *e, uint64_t hash, const bt_desc *in_desc)
     return NULL;
 }
 
-static bool in_flight(const bt_exec *e, const bt_exec_plan *p)
+/* A slot shows its step's outputs until it is taken again, and the plan says where they lie. */
+static bool is_shown(const bt_exec *e, const bt_exec_plan *p)
 {
-    bool used = false;
-    bt_monitor_enter(&e->context->monitor);
     for (int32_t i = 0; i < e->n_slot; i++)
-        used |= e->slot[i].plan == p && e->slot[i].state != BT_SLOT_FREE;
-    bt_monitor_leave(&e->context->monitor);
-    return used;
+        if (e->slot[i].plan == p) return true;
+    return false;
 }
 
-/* An unused plan, or the least recently used one that no step in flight uses: there is one, for
- * there are more plans than slots. */
+/* An unused plan, or the least recently used one that is no slot's: there is one, for there are
+ * more plans than slots. */
 static bt_exec_plan *take_place(bt_exec *e)
 {
     bt_exec_plan *oldest = NULL;
     if (e->n_plan_used < e->n_plan) return &e->plan[e->n_plan_used++];
     for (int32_t i = 0; i < e->n_plan; i++) {
         bt_exec_plan *p = &e->plan[i];
-        if (!in_flight(e, p) && (!oldest || p->plan.last_use < oldest->plan.last_use)) oldest = p;
+        if (!is_shown(e, p) && (!oldest || p->plan.last_use < oldest->plan.last_use)) oldest = p;
     }
     assert(oldest);
     for (int32_t i = 0; i < e->n_slot; i++) bt_exec_drop_capture(e, &oldest->bound[i]);
@@ -113,7 +111,10 @@ static bt_status make(bt_exec *e, uint64_t hash, const bt_desc *in_desc, bt_exec
     e->counters.setups_skipped += c.setups_skipped;
     e->counters.node_hits += c.node_hits;
     e->counters.node_misses += c.node_misses;
-    if (st != BT_OK) return st;
+    if (st != BT_OK) {
+        p->plan.last_use = 0; // the first to go
+        return st;
+    }
     e->counters.plans_built++;
     p->plan.hash = hash;
     p->key_version = e->key_version;
@@ -152,6 +153,7 @@ bt_status bt_stage_plan(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc)
 {
     int64_t begin_ns = begin_stage(e);
     bt_exec_plan *p = e->off & BT_NO_REUSE ? NULL : e->last;
+    slot->plan = NULL; // its earlier step's outputs are gone from here on
     if (p && p->key_version == e->key_version &&
         !memcmp(p->plan.in_desc, in_desc, (size_t)e->graph->n_input * sizeof *in_desc)) {
         e->counters.plans_reused++;
