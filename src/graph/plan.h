@@ -37,6 +37,7 @@ typedef struct bt_plan_base {
     int64_t *max_bytes; // [n_value] of roots
     int64_t *max_work;  // [n_node]
     int64_t *max_offset, *max_work_offset;
+    bt_value *max_owner;  // [n_value] of roots
     int32_t n_launch_max; // launches at the largest shapes
     int32_t n_setup;      // nodes that compute: views are not set up
     bool planned;         // the largest shapes are known
