@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PHASES = ["lint", "release", "address", "thread", "e2e"]
 EXTRA_PHASES = ["e2e-address"]
 # The engine's own tests, one that runs whole models, and the base modules that threads meet in.
-THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^unit/(team|queue|log|alloc|membw|trace)")
+THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^graph/nodecache|^unit/(team|queue|log|alloc|membw|trace)")
 TIMEOUT_S = 300
 
 Result = collections.namedtuple("Result", "phase name outcome detail")  # outcome: passed failed skipped
