@@ -7,6 +7,12 @@
 #include "graph/nodecache.h"
 #include <string.h>
 
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+enum { N_STEP = 1500, N_ROUND = 3000 };
+#else
+enum { N_STEP = 8000, N_ROUND = 100000 };
+#endif
+
 static uint64_t one_hash(const void *data, size_t len, uint64_t seed)
 {
     (void)data, (void)len, (void)seed;
@@ -120,7 +126,7 @@ static void hits_and_evictions_are_a_lists(void **state)
         for (int n_max = 1; n_max <= 13; n_max += 4) {
             list l = {.n_max = n_max};
             bt_node_cache *c = cache_of(n_max, hashes[h]);
-            for (int step = 0; step < 8000; step++) {
+            for (int step = 0; step < N_STEP; step++) {
                 int key = (int)test_range(&rng, 0, n_max + n_max / 2 + 1);
                 if (test_range(&rng, 0, 2)) {
                     expect_found(c, key, list_find(&l, key));
@@ -169,11 +175,6 @@ static void a_cache_takes_its_bytes_and_no_more(void **state)
 
 /* ---- threads ---- */
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-enum { N_ROUND = 5000 };
-#else
-enum { N_ROUND = 100000 };
-#endif
 enum { N_THREAD = 4, N_KEY = 40, N_HELD = 24 };
 
 typedef struct hammer {

@@ -367,7 +367,7 @@ static void a_descriptor_that_is_none_is_refused(void **state)
     bt_desc bad[] = {bt_desc_1d(BT_F32, 8), bt_desc_1d(BT_F32, 8),  bt_desc_1d(BT_F32, 8),
                      bt_desc_1d(BT_F32, 8), bt_desc_1d(BT_F32, -8), bt_desc_1d(BT_Q8_0, 8),
                      bt_desc_1d(BT_F32, 8), bt_desc_1d(BT_F32, 8)};
-    bad[0].n_dim = 1000;
+    bad[0].n_dim = BT_DIM_MAX + 1;
     bad[1].n_dim = 0;
     bad[2].dtype = (bt_dtype)256;
     bad[3].layout = (bt_layout)256;
