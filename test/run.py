@@ -26,7 +26,7 @@ PHASES = ["lint", "release", "address", "thread", "e2e"]
 EXTRA_PHASES = ["e2e-address"]
 # The engine's own tests, one that runs whole models, the dispatcher's, and the base modules that threads meet in.
 THREAD_TESTS = re.compile(r"^engine/(engine_|model_golden)|^unit/(team|queue|log|alloc|membw|trace)"
-                          r"|^graph/(graph|race|capture|fault|keys|law_dispatch)")
+                          r"|^graph/(graph|race|capture|fault|nodecache|plan_cache|law_dispatch)")
 TIMEOUT_S = 300
 
 Result = collections.namedtuple("Result", "phase name outcome detail")  # outcome: passed failed skipped

@@ -174,7 +174,8 @@ typedef struct bt_op_library_info {
 typedef struct bt_op_library bt_op_library;
 
 /* Load a library of operators from a file; a path without a slash is one in the current directory.
- * It must stay open while a graph uses its operators, or a trace that names them is read.
+ * It must stay open while a graph uses its operators, a context that ran them is open (it remembers
+ * their kernels), or a trace that names them is read.
  * Errors  NOTFOUND: no such file.  IO: not a whole shared object of this machine, or the loader's
  *         words.  UNSUPPORTED: another ABI; says which.  INVALID: not a library of operators, an
  *         operator's row is wrong, or two have one name; names it. */

@@ -76,8 +76,11 @@ static bt_status check_inputs(const bt_exec *e, const bt_desc *in_desc, void *co
     for (int32_t i = 0; i < e->graph->n_input; i++) {
         BT_FAIL_IF(!in_ptr[i], INVALID, "the address of input %d is NULL", i);
         if (e->copy_offset[i] < 0) continue;
+        BT_TRY(bt_plan_check_input(in_desc, i));
+        BT_FAIL_IF(in_desc[i].layout != BT_ROWS, INVALID,
+                   "input %d is packed, and cannot be copied", i);
         int64_t bytes = bt_desc_bytes(&in_desc[i]);
-        BT_FAIL_IF(in_desc[i].layout != BT_ROWS || bytes > e->copy_max[i], INVALID,
+        BT_FAIL_IF(bytes > e->copy_max[i], INVALID,
                    "input %d has %lld bytes, at the largest shapes it had %lld", i,
                    (long long)bytes, (long long)e->copy_max[i]);
     }
@@ -160,7 +163,7 @@ bt_status bt_exec_start(bt_exec *e)
 
 static bt_exec_slot *slot_of(bt_exec *e, bt_ticket ticket)
 {
-    if (ticket == 0) return e->recorded;
+    if (ticket == 0) return e->recorded && e->recorded->plan ? e->recorded : NULL;
     bt_exec_slot *slot = &e->slot[(ticket - 1) % (uint64_t)e->n_slot];
     return slot->ticket == ticket ? slot : NULL;
 }

@@ -40,10 +40,10 @@ typedef struct bt_exec_plan {
 typedef struct bt_exec_slot {
     bt_slot_state state; // under the context's monitor while there are stage threads
     bt_ticket ticket;
-    bt_exec_plan *plan;
-    void **in_ptr; // [n_input] this step's addresses
-    char *copies;  // the copied inputs
-    char *outputs; // the output block
+    bt_exec_plan *plan; // stays where it is until the slot is taken again; NULL: no step yet
+    void **in_ptr;      // [n_input] this step's addresses
+    char *copies;       // the copied inputs
+    char *outputs;      // the output block
     bt_stream_event *done;
     int32_t n_bound, n_launched; // launch records written, kernels enqueued: this step's
     bool captured, replayed;     // this step was
@@ -118,10 +118,11 @@ void bt_stage_run(bt_exec *exec, int32_t slot_number, int32_t stage);
 BT_CHECKED bt_status bt_exec_find_plan(bt_exec *exec, const bt_desc *in_desc,
                                        bt_exec_plan **ret_plan);
 
-/* ---- tests only: take safety away, to see that it is needed ---- */
+/* ---- tests only: take safety away, to see that it is needed or that there is more of it ---- */
 enum {
-    BT_UNSAFE_NO_FENCE = 1,  // a slot is taken although its earlier step is not complete
-    BT_UNSAFE_ONE_BUFFER = 2 // all slots copy their inputs to one place
+    BT_UNSAFE_NO_FENCE = 1,   // a slot is taken although its earlier step is not complete
+    BT_UNSAFE_ONE_BUFFER = 2, // all slots copy their inputs to one place
+    BT_UNSAFE_ONE_HASH = 4 // all plans have one hash: what tells them apart is the full comparison
 };
 void bt_exec_set_unsafe(bt_exec *exec, uint32_t unsafe);
 

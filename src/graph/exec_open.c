@@ -141,6 +141,7 @@ static bt_status open_parts(bt_exec *e, bt_graph *graph, const bt_exec_config *c
     if (!(e->off & BT_NO_NODE_CACHE)) e->base.nodes = e->context->nodes;
     BT_TRY(copy_params(e));
     bt_exec_hash_keys(e);
+    BT_TRY(bt_plan_check_inputs(graph, config->max_desc));
     BT_TRY(plan_largest(e, config->max_desc));
     BT_TRY(alloc_plans(e, plan_bytes));
     BT_TRY(lay_out_copies(e, config));

@@ -3,6 +3,7 @@
  * nothing nested once a graph is built, so nothing later has to know. */
 #include "graph/graph.h"
 #include "graph/order.h"
+#include "tensor/dtype.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -80,6 +81,9 @@ bt_status bt_graph_input(bt_graph *graph, const char *name, bt_value *ret_value)
 bt_status bt_graph_const(bt_graph *graph, const char *name, const bt_desc *desc, const void *data,
                          bt_value *ret_value)
 {
+    bt_status st = bt_desc_check(desc);
+    if (st != BT_OK) bt_fail_note("constant '%s'", name);
+    BT_TRY(st);
     bt_graph_value_info info = {
         .name = name, .kind = BT_VALUE_CONST, .node = -1, .desc = *desc, .data = data};
     return add_value(graph, NULL, info, ret_value);

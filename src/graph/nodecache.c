@@ -29,8 +29,9 @@ struct bt_node_cache {
 
 bt_status bt_node_cache_new(int64_t bytes_max, bt_hash_fn *hash, bt_node_cache **ret_cache)
 {
-    int64_t n_max = bytes_max / (int64_t)(sizeof(entry) + 2 * sizeof(int32_t));
     bt_node_cache *c;
+    int64_t n_max =
+        (bytes_max - (int64_t)sizeof *c) / (int64_t)(sizeof(entry) + 2 * sizeof *c->head);
     BT_FAIL_IF(n_max < 1 || n_max > 1 << 24, INVALID, "a node cache of %lld bytes",
                (long long)bytes_max);
     BT_TRY(bt_alloc_zero((void **)&c, sizeof *c, BT_MEM_PLAN));

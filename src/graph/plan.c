@@ -3,6 +3,7 @@
  * the cache of nodes where it has been seen before. */
 #include "graph/plan.h"
 #include "base/hash.h"
+#include "tensor/dtype.h"
 #include <string.h>
 
 /* ---- what depends on the graph alone ---- */
@@ -55,6 +56,7 @@ static bt_status alloc_base(bt_plan_base *b)
         {&b->max_bytes, n_value, sizeof *b->max_bytes},
         {&b->max_work, n_node, sizeof *b->max_work},
         {&b->max_offset, n_value, sizeof *b->max_offset},
+        {&b->max_owner, n_value, sizeof *b->max_owner},
         {&b->max_work_offset, n_node, sizeof *b->max_work_offset},
     };
     for (size_t i = 0; i < BT_COUNT_OF(rows); i++)
@@ -79,9 +81,9 @@ bt_status bt_plan_base_init(bt_plan_base *base, bt_graph *graph, const bt_op_env
 
 void bt_plan_base_done(bt_plan_base *b)
 {
-    void *all[] = {b->root,      b->last_use, b->is_out,     b->owner,
-                   b->block_of,  b->block,    b->touch,      b->scratch,
-                   b->max_bytes, b->max_work, b->max_offset, b->max_work_offset};
+    void *all[] = {b->root,       b->last_use,  b->is_out,         b->owner,     b->block_of,
+                   b->block,      b->touch,     b->scratch,        b->max_bytes, b->max_work,
+                   b->max_offset, b->max_owner, b->max_work_offset};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) bt_free(all[i]);
     bt_streams_done(&b->streams);
     bt_graph_unref(b->graph);
@@ -133,6 +135,19 @@ void bt_plan_lay_out(const bt_plan_base *base, void *block, bt_plan *ret_plan)
 
 /* ---- setting up nodes ---- */
 
+bt_status bt_plan_check_input(const bt_desc *in_desc, int32_t i)
+{
+    bt_status st = bt_desc_check(&in_desc[i]);
+    if (st != BT_OK) bt_fail_note("input %d", i);
+    return st;
+}
+
+bt_status bt_plan_check_inputs(const bt_graph *graph, const bt_desc *in_desc)
+{
+    for (int32_t i = 0; i < graph->n_input; i++) BT_TRY(bt_plan_check_input(in_desc, i));
+    return BT_OK;
+}
+
 static bt_status check_strided(const bt_graph_node_info *node, const bt_desc *in)
 {
     for (int32_t i = 0; i < node->op->n_in; i++)
@@ -160,9 +175,12 @@ static bt_status set_up(const bt_plan_base *b, const bt_graph_node_info *node, c
 {
     BT_TRY(check_strided(node, in));
     BT_TRY(node->op->infer(param, in, ret_out));
+    bt_status st = bt_desc_check(ret_out);
+    if (st != BT_OK) bt_fail_note("%s: the output", node->op->name);
+    BT_TRY(st);
     *ret_setup = (bt_op_setup){0};
     if (node->op->view) return BT_OK;
-    BT_FAIL_IF(ret_out->strided || ret_out->n_dim < 1 || ret_out->layout != BT_ROWS, INVALID,
+    BT_FAIL_IF(ret_out->strided || ret_out->layout != BT_ROWS, INVALID,
                "%s: the output must be dense, for it is no view", node->op->name);
     BT_TRY(node->op->setup(&b->env, param, in, ret_out, ret_setup));
     return check_setup(node->op, ret_setup);
@@ -251,14 +269,25 @@ static bt_status check_fits(const bt_plan_base *b, const bt_plan *p)
     return BT_OK;
 }
 
-/* Lie as the largest shapes do: always right, for nothing is larger. */
-static void lie_as_largest(const bt_plan_base *b, bt_plan *p)
+/* Lie as the largest shapes do: right, for nothing is larger, where all that is computed in place
+ * there may be computed in place here, too. */
+static bt_status lie_as_largest(const bt_plan_base *b, bt_plan *p)
 {
+    const bt_graph *g = b->graph;
+    for (int32_t n = 0; n < g->n_node; n++) {
+        bt_value out = g->node[n].out;
+        if (g->node[n].op->view || b->max_owner[out] == out) continue;
+        BT_FAIL_IF(b->owner[out] != b->max_owner[out], INVALID,
+                   "node '%s' is computed in place at the largest shapes, cannot be at these, and "
+                   "the memory planned for the largest is not enough without",
+                   g->node[n].name);
+    }
     memcpy(p->offset, b->max_offset, (size_t)b->graph->n_value * sizeof *p->offset);
     memcpy(p->work_offset, b->max_work_offset, (size_t)b->graph->n_node * sizeof *p->work_offset);
     p->arena_bytes = b->arena_bytes;
     p->output_bytes = b->output_bytes;
     p->method = "as the largest shapes";
+    return BT_OK;
 }
 
 bt_status bt_plan_make(bt_plan_base *base, const bt_desc *in_desc, const uint64_t *param,
@@ -271,7 +300,7 @@ bt_status bt_plan_make(bt_plan_base *base, const bt_desc *in_desc, const uint64_
     BT_TRY(bt_plan_memory(base, plan, &report));
     if (base->planned &&
         (plan->arena_bytes > base->arena_bytes || plan->output_bytes > base->output_bytes))
-        lie_as_largest(base, plan);
+        BT_TRY(lie_as_largest(base, plan));
     plan->valid = true;
     return BT_OK;
 }
@@ -292,6 +321,7 @@ bt_status bt_plan_largest(bt_plan_base *b, const bt_desc *in_desc, const uint64_
     }
     memcpy(b->max_offset, plan->offset, (size_t)g->n_value * sizeof *plan->offset);
     memcpy(b->max_work_offset, plan->work_offset, (size_t)g->n_node * sizeof *plan->work_offset);
+    memcpy(b->max_owner, b->owner, (size_t)g->n_value * sizeof *b->owner);
     b->arena_bytes = plan->arena_bytes;
     b->output_bytes = plan->output_bytes;
     b->bound_bytes = report.bound_bytes;

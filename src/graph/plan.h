@@ -37,6 +37,7 @@ typedef struct bt_plan_base {
     int64_t *max_bytes; // [n_value] of roots
     int64_t *max_work;  // [n_node]
     int64_t *max_offset, *max_work_offset;
+    bt_value *max_owner;  // [n_value] of roots
     int32_t n_launch_max; // launches at the largest shapes
     int32_t n_setup;      // nodes that compute: views are not set up
     bool planned;         // the largest shapes are known
@@ -70,6 +71,10 @@ void bt_plan_base_done(bt_plan_base *base); // {0} is nothing
 /* Bytes of a plan's arrays; lay them out at `block`. */
 size_t bt_plan_bytes(const bt_plan_base *base);
 void bt_plan_lay_out(const bt_plan_base *base, void *block, bt_plan *ret_plan);
+
+/* INVALID names an input whose descriptor is none. Before anything else is done with them. */
+BT_CHECKED bt_status bt_plan_check_inputs(const bt_graph *graph, const bt_desc *in_desc);
+BT_CHECKED bt_status bt_plan_check_input(const bt_desc *in_desc, int32_t i); // one of them
 
 /* Plan the largest shapes into `plan`: decides the arena and what smaller shapes must fit in. */
 BT_CHECKED bt_status bt_plan_largest(bt_plan_base *base, const bt_desc *in_desc,

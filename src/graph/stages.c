@@ -33,14 +33,16 @@ static void end_stage(bt_exec *e, const bt_exec_slot *slot, bt_lane lane, int64_
 
 /* ---- plan ---- */
 
-static uint64_t hash_descs(const bt_desc *desc, int32_t n, uint64_t h)
+/* Of the shapes and the KEY parameters of the steps to come. */
+static uint64_t hash_of(const bt_exec *e, const bt_desc *in_desc)
 {
     uint8_t key[8 + 16 * BT_DIM_MAX];
-    for (int32_t i = 0; i < n; i++) {
-        int32_t bytes = bt_desc_key(&desc[i], key);
+    uint64_t h = e->key_hash;
+    for (int32_t i = 0; i < e->graph->n_input; i++) {
+        int32_t bytes = bt_desc_key(&in_desc[i], key);
         h = bt_hash64(key, (size_t)bytes, h);
     }
-    return h;
+    return e->unsafe & BT_UNSAFE_ONE_HASH ? 0 : h;
 }
 
 static bool same_descs(const bt_desc *a, const bt_desc *b, int32_t n)
@@ -76,25 +78,23 @@ static bt_exec_plan *look_up(bt_exec *e, uint64_t hash, const bt_desc *in_desc)
     return NULL;
 }
 
-static bool in_flight(const bt_exec *e, const bt_exec_plan *p)
+/* A slot shows its step's outputs until it is taken again, and the plan says where they lie. */
+static bool is_shown(const bt_exec *e, const bt_exec_plan *p)
 {
-    bool used = false;
-    bt_monitor_enter(&e->context->monitor);
     for (int32_t i = 0; i < e->n_slot; i++)
-        used |= e->slot[i].plan == p && e->slot[i].state != BT_SLOT_FREE;
-    bt_monitor_leave(&e->context->monitor);
-    return used;
+        if (e->slot[i].plan == p) return true;
+    return false;
 }
 
-/* An unused plan, or the least recently used one that no step in flight uses: there is one, for
- * there are more plans than slots. */
+/* An unused plan, or the least recently used one that is no slot's: there is one, for there are
+ * more plans than slots. */
 static bt_exec_plan *take_place(bt_exec *e)
 {
     bt_exec_plan *oldest = NULL;
     if (e->n_plan_used < e->n_plan) return &e->plan[e->n_plan_used++];
     for (int32_t i = 0; i < e->n_plan; i++) {
         bt_exec_plan *p = &e->plan[i];
-        if (!in_flight(e, p) && (!oldest || p->plan.last_use < oldest->plan.last_use)) oldest = p;
+        if (!is_shown(e, p) && (!oldest || p->plan.last_use < oldest->plan.last_use)) oldest = p;
     }
     assert(oldest);
     for (int32_t i = 0; i < e->n_slot; i++) bt_exec_drop_capture(e, &oldest->bound[i]);
@@ -112,7 +112,10 @@ static bt_status make(bt_exec *e, uint64_t hash, const bt_desc *in_desc, bt_exec
     e->counters.setups_skipped += c.setups_skipped;
     e->counters.node_hits += c.node_hits;
     e->counters.node_misses += c.node_misses;
-    if (st != BT_OK) return st;
+    if (st != BT_OK) {
+        p->plan.last_use = 0; // the first to go
+        return st;
+    }
     e->counters.plans_built++;
     p->plan.hash = hash;
     p->key_version = e->key_version;
@@ -124,8 +127,9 @@ bt_status bt_exec_find_plan(bt_exec *e, const bt_desc *in_desc, bt_exec_plan **r
 {
     bt_exec_plan *p = NULL;
     uint64_t hash = 0;
+    BT_TRY(bt_plan_check_inputs(e->graph, in_desc));
     if (!(e->off & BT_NO_PLAN_CACHE)) {
-        hash = hash_descs(in_desc, e->graph->n_input, e->key_hash);
+        hash = hash_of(e, in_desc);
         p = look_up(e, hash, in_desc);
     }
     if (p) {
@@ -142,14 +146,15 @@ bt_status bt_exec_find_plan(bt_exec *e, const bt_desc *in_desc, bt_exec_plan **r
 bool bt_exec_is_prepared(const bt_exec *exec, const bt_desc *in_desc)
 {
     bt_exec *e = (bt_exec *)exec; // looking up notes at most that two sets of parameters are equal
-    return !(e->off & BT_NO_PLAN_CACHE) &&
-           look_up(e, hash_descs(in_desc, e->graph->n_input, e->key_hash), in_desc) != NULL;
+    return !(e->off & BT_NO_PLAN_CACHE) && bt_plan_check_inputs(e->graph, in_desc) == BT_OK &&
+           look_up(e, hash_of(e, in_desc), in_desc) != NULL;
 }
 
 bt_status bt_stage_plan(bt_exec *e, bt_exec_slot *slot, const bt_desc *in_desc)
 {
     int64_t begin_ns = begin_stage(e);
     bt_exec_plan *p = e->off & BT_NO_REUSE ? NULL : e->last;
+    slot->plan = NULL; // its earlier step's outputs are gone from here on
     if (p && p->key_version == e->key_version &&
         !memcmp(p->plan.in_desc, in_desc, (size_t)e->graph->n_input * sizeof *in_desc)) {
         e->counters.plans_reused++;

@@ -111,6 +111,8 @@ int64_t bt_op_field_bytes(const bt_field *field) { return field_bytes(field); }
 
 static bt_status check_fields(const bt_op *op)
 {
+    uint64_t taken = 0; // a bit a byte of the parameters
+    static_assert(BT_OP_PARAM_BYTES <= 64, "a word has a bit for each byte of the parameters");
     BT_FAIL_IF(op->param_bytes > BT_OP_PARAM_BYTES, INVALID,
                "operator '%s': %u bytes of parameters, at most %d", op->name, op->param_bytes,
                BT_OP_PARAM_BYTES);
@@ -125,6 +127,10 @@ static bt_status check_fields(const bt_op *op)
         BT_FAIL_IF((unsigned)f->role > BT_FIELD_VALUE, INVALID,
                    "operator '%s': field '%s' has role %d, which is none", op->name, f->name,
                    (int)f->role);
+        uint64_t bytes = (n < 64 ? (1ull << n) - 1 : UINT64_MAX) << f->offset;
+        BT_FAIL_IF(bytes & taken, INVALID, "operator '%s': field '%s' overlaps another", op->name,
+                   f->name);
+        taken |= bytes;
     }
     return BT_OK;
 }

@@ -138,3 +138,37 @@ bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes)
     *ret_bytes = n;
     return BT_OK;
 }
+
+/* From the first element to past the last one, as counted in elements, fits 63 bits. */
+static bool extent_fits(const bt_desc *desc)
+{
+    int64_t n = bt_dtype_block_bytes(desc->dtype), end = 1, step;
+    for (int i = 0; i < desc->n_dim; i++)
+        if (!bt_mul_fits(n, bt_max_i64(desc->dim[i], 1), &n)) return false;
+    for (int i = 0; desc->strided && i < desc->n_dim; i++)
+        if (!bt_mul_fits(bt_max_i64(desc->dim[i], 1), desc->stride[i], &step) ||
+            !bt_add_fits(end, step, &end))
+            return false;
+    return bt_mul_fits(end, bt_dtype_block_bytes(desc->dtype), &end);
+}
+
+bt_status bt_desc_check(const bt_desc *desc)
+{
+    BT_FAIL_IF((unsigned)desc->dtype >= BT_DTYPE_COUNT, INVALID, "type %d, must be below %d",
+               (int)desc->dtype, BT_DTYPE_COUNT);
+    BT_FAIL_IF((unsigned)desc->layout > BT_PANELS, INVALID, "layout %d, must be 0 or 1",
+               (int)desc->layout);
+    BT_FAIL_IF(desc->n_dim < 1 || desc->n_dim > BT_DIM_MAX, INVALID,
+               "%d dimensions, must be 1 to %d", desc->n_dim, BT_DIM_MAX);
+    BT_FAIL_IF(desc->strided != 0 && (desc->strided != 1 || desc->layout != BT_ROWS), INVALID,
+               "strided is %d, must be 0, or 1 in rows", desc->strided);
+    for (int i = 0; i < desc->n_dim; i++)
+        BT_FAIL_IF(desc->dim[i] < 0 || (desc->strided && desc->stride[i] < 0), INVALID,
+                   "dimension %d is %lld with stride %lld, must not be negative", i,
+                   (long long)desc->dim[i], (long long)desc->stride[i]);
+    int64_t last = desc->dim[desc->n_dim - 1], block = bt_dtype_block(desc->dtype);
+    BT_FAIL_IF(last % block, INVALID, "rows of %lld elements, must be a multiple of %lld for %s",
+               (long long)last, (long long)block, bt_dtype_name(desc->dtype));
+    BT_FAIL_IF(!extent_fits(desc), INVALID, "the number of bytes overflows");
+    return BT_OK;
+}

@@ -14,3 +14,7 @@ int bt_dtype_gguf_id(bt_dtype dtype);
  * FORMAT: a dimension is not positive, the innermost is no multiple of the block, the size
  * overflows. */
 BT_CHECKED bt_status bt_desc_check_bytes(const bt_desc *desc, uint64_t *ret_bytes);
+
+/* INVALID unless a descriptor is what baton/tensor.h says: a type and a layout that there are, 1 to
+ * BT_DIM_MAX dimensions of whole blocks, strides where `strided`; its bytes fit 63 bits. */
+BT_CHECKED bt_status bt_desc_check(const bt_desc *desc);

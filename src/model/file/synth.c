@@ -95,6 +95,14 @@ static bt_hparams shape_hparams(const struct shape *s)
     return hp;
 }
 
+bt_status bt_model_shape_hparams(const char *shape, bt_hparams *ret_hparams)
+{
+    const struct shape *s;
+    BT_TRY(find_shape(shape, &s));
+    *ret_hparams = shape_hparams(s);
+    return BT_OK;
+}
+
 /* ---- random blocks ---- */
 
 static inline uint64_t mix(uint64_t x)
@@ -366,13 +374,11 @@ static bt_status put_tokenizer(plan *p)
 
 static bt_status make_plan(const char *shape, bt_dtype dtype, plan *p)
 {
-    const struct shape *s;
     char name[64];
     bt_arena_init(&p->arena, BT_MEM_MODEL);
-    BT_TRY(find_shape(shape, &s));
+    BT_TRY(bt_model_shape_hparams(shape, &p->hp));
     BT_FAIL_IF(!bt_dtype_is_weight(dtype), INVALID, "type '%s' cannot hold weights",
                bt_dtype_name(dtype));
-    p->hp = shape_hparams(s);
     p->dtype = dtype;
     snprintf(name, sizeof name, "%s (random weights)", shape);
     BT_TRY(bt_gguf_put_hparams(&p->out, &p->hp, name));

@@ -8,6 +8,9 @@
 #pragma once
 #include "model/file/modelfile.h"
 
+/* The hyperparameters of a shape. NOTFOUND as below. */
+BT_CHECKED bt_status bt_model_shape_hparams(const char *shape, bt_hparams *ret_hparams);
+
 /* Build the image in memory and open it. NOTFOUND for an unknown shape lists the known ones. */
 BT_CHECKED bt_status bt_model_file_synth(const char *shape, bt_dtype dtype,
                                          bt_model_file **ret_file);
