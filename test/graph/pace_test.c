@@ -6,7 +6,15 @@
 #include "baton/trace.h"
 #include "graph/tape.h"
 
-enum { N_STEP = 120, SKIP = 12, ATTEMPTS = 12, N_EVENT = 1 << 16 };
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { N_STEP = 60, ATTEMPTS = 8 };
+static const double SLACK =
+    1.6; // what is measured then is the sanitizer: only that it works counts
+#else
+enum { N_STEP = 120, ATTEMPTS = 40 };
+static const double SLACK = 1.05;
+#endif
+enum { SKIP = 12, N_EVENT = 1 << 16 };
 
 typedef struct pace {
     double setup_ms, launch_ms, device_ms;
@@ -69,17 +77,18 @@ static found measure(const pace *p)
 static void check_period(const char *what, const pace *p, double want_ms, double bubble_max)
 {
     found best = {.period_ms = 1e9};
+    if (SLACK > 1.1) bubble_max = 1;
     for (int i = 0; i < ATTEMPTS; i++) {
         found f = measure(p);
         if (f.period_ms < want_ms * 0.99)
             fail_msg("%s: a period of %.3f ms, less than the %.3f ms there have to be", what,
                      f.period_ms, want_ms);
         if (f.period_ms < best.period_ms) best = f;
-        if (best.period_ms <= want_ms * 1.05 && best.bubble <= bubble_max) break;
+        if (best.period_ms <= want_ms * SLACK && best.bubble <= bubble_max) break;
     }
     print_message("%s: period %.3f ms (closed form %.3f), bubbles %.1f %%\n", what, best.period_ms,
                   want_ms, best.bubble * 100);
-    if (!(best.period_ms <= want_ms * 1.05 && best.bubble <= bubble_max))
+    if (!(best.period_ms <= want_ms * SLACK && best.bubble <= bubble_max))
         fail_msg("%s: period %.3f ms, wanted %.3f within 5 %%; bubbles %.1f %%, at most %.1f %%",
                  what, best.period_ms, want_ms, best.bubble * 100, bubble_max * 100);
 }
