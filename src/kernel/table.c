@@ -52,6 +52,7 @@ static void climb_gemm(bt_kernel_table *table, unsigned flags)
 static void climb_rows(bt_kernel_table *table, unsigned flags)
 {
     if (flags & BT_CPU_AVX2) {
+        TAKE(pack, avx2);
         TAKE(act_quant, avx2);
         TAKE(act_bf16, avx2);
         TAKE(rmsnorm, avx2);

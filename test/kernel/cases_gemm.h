@@ -307,10 +307,11 @@ static void case_gemm(bt_slot slot)
 /* pack: item ranges, guard pages, and every weight where the layout says. */
 static void case_pack(bt_slot slot)
 {
-    for (int d = BT_F32; d <= BT_Q6_K; d++) {
-        bt_dtype dtype = (bt_dtype)d;
-        int64_t n_col = dtype < BT_Q8_0 ? 33 : dtype < BT_Q4_K ? 96 : 512, n_row = 37;
-        test_rng rng = {now.seed = (uint64_t)d};
+    for (int round = 0; round < 2 * (BT_Q6_K + 1); round++) {
+        bt_dtype dtype = (bt_dtype)(round / 2);
+        int64_t n_row = 37, n_col = dtype < BT_Q8_0 ? 33 : dtype < BT_Q4_K ? 96 : 512;
+        if (round % 2) n_col = dtype < BT_Q8_0 ? 44 : dtype < BT_Q4_K ? 64 : 768;
+        test_rng rng = {now.seed = (uint64_t)round};
         gemm_data g = gemm_new(&rng, dtype, 1, n_row, n_col, FILL_EXTREME);
         guarded packed = guarded_new(g.panels.size);
         snprintf(now.shape, sizeof now.shape, "%s [%ld, %ld]", bt_dtype_name(dtype), (long)n_row,
