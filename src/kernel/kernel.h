@@ -79,7 +79,7 @@ typedef struct bt_act_bf16_args {
  * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset
  * of unsigned storage is taken out in integers; types with minimums follow with acc = fma(m, act
  * scale * act sum, acc)). bias and residual are added once, at the end: (acc + bias) + residual.
- * Ranges of a multiple of 12 panels run fastest. */
+ * Ranges of a multiple of 6 panels (float weights: 4) run fastest. */
 typedef struct bt_gemm_args {
     const float *a;         // [n_m, n_col], row stride a_stride; f32 and f16 weights
     const uint16_t *a_bf16; // [n_m, 2 * ceil(n_col / 2)]; bf16 weights
