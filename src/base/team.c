@@ -284,6 +284,19 @@ bt_status bt_team_new(int n_thread, bt_team **ret_team)
     return BT_OK;
 }
 
+void bt_team_pin(bt_team *team)
+{
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all)) return;
+    for (int cpu = 0, t = 0; cpu < CPU_SETSIZE && t <= team->n_started; cpu++) {
+        cpu_set_t one;
+        if (!CPU_ISSET(cpu, &all)) continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one); // the first processor is left to the caller
+        if (t++) pthread_setaffinity_np(team->worker[t - 2].thread, sizeof one, &one);
+    }
+}
+
 void bt_team_free(bt_team *team)
 {
     if (!team) return;

@@ -28,6 +28,10 @@ BT_CHECKED bt_status bt_team_new(int n_thread, bt_team **ret_team);
 void bt_team_free(bt_team *team); // NULL is nothing
 int bt_team_size(const bt_team *team);
 
+/* Keep each thread but the caller's on a processor of its own, as far as the process may use so many;
+ * best effort. */
+void bt_team_pin(bt_team *team);
+
 /* Run step(ctx, 0), ..., step(ctx, n_step - 1) (fewer than 2^20) in order and return when all is
  * done. `step` must be pure: every thread calls it. One caller at a time. Never fails, never
  * allocates. */

@@ -142,6 +142,17 @@ static void threads_beyond_the_cores_do_not_stall_a_team(void **state)
     assert_true(best <= 4);
 }
 
+static void a_pinned_team_runs_as_any_other(void **state)
+{
+    (void)state;
+    bt_team *team;
+    int64_t stamp[301];
+    assert_ok(bt_team_new(5, &team)); // more than there are processors here: the rest stay free
+    bt_team_pin(team);
+    bt_team_run_timed(team, spin_at, NULL, 300, stamp);
+    bt_team_free(team);
+}
+
 static void begins_of_steps_are_noted_in_order(void **state)
 {
     (void)state;
@@ -222,6 +233,7 @@ int main(void)
         cmocka_unit_test(every_item_runs_exactly_once),
         cmocka_unit_test(millions_of_chunks_are_made_fewer),
         cmocka_unit_test(threads_beyond_the_cores_do_not_stall_a_team),
+        cmocka_unit_test(a_pinned_team_runs_as_any_other),
         cmocka_unit_test(begins_of_steps_are_noted_in_order),
         cmocka_unit_test(a_team_of_no_threads_is_refused),
         cmocka_unit_test(a_queue_is_bounded_and_in_order),
