@@ -15,7 +15,7 @@ STEPS = 60
 
 def test_the_benches_are_listed_and_explain_themselves():
     out = expect_ok("bench", "--help").out
-    assert "\n  dispatch: " in out and "--synth SHAPE" in out and max(len(line) for line in out.splitlines()) <= 110
+    assert "\n  dispatch: " in out and "\n  kernels: " in out and "--synth SHAPE" in out and max(len(line) for line in out.splitlines()) <= 110
     done = expect_ok("bench", "dispatch", "--help")
     assert "usage: baton bench dispatch" in done.out and "--steps N" in done.out and done.err == ""
     assert all("\n  %s" % mode in done.out for mode in MODES)
@@ -40,6 +40,9 @@ def test_the_benches_are_listed_and_explain_themselves():
     (["--runs", "0"], "--runs is '0'"),
     (["--json", "--csv"], "both given"),
     (["--ops", "--csv"], "no place in --csv"),
+    (["kernels", "--filter", "xyzzy"], "'xyzzy', which is in no name of a kernel"),
+    (["kernels", "--runs", "0"], "--runs is '0'"),
+    (["kernels", "word"], "one word too many"),
 ])
 def test_wrong_usage_is_status_2_and_one_line(args, part):
     expect_error(2, part, "bench", *args)
@@ -155,6 +158,32 @@ def test_a_zero_leaves_a_work_out(story):
         return [line.split(",")[0] for line in done.out.splitlines()[1:]]
     assert works("-p", "16", "-n", "0") == ["prefill"]
     assert works("-p", "0", "-n", "4", "-b", "0") == ["decode"]
+
+
+# ---- kernels ----
+
+M = [1, 2, 4, 8, 16, 32, 128, 512]
+
+
+@pytest.mark.parametrize("name,kernels", [
+    ("rmsnorm", [("rmsnorm", "f32")]),
+    ("linear q4_0", [("linear", "q4_0")]),
+    ("attention bf16", [("attention", "bf16")]),
+    ("rope", [("rope_kv", "f32"), ("rope_kv", "f16"), ("rope_kv", "bf16"), ("rope_angles", "f32")]),
+])
+def test_kernels_are_timed_for_every_m(name, kernels):
+    done = expect_ok("bench", "kernels", "--filter", name, "--runs", "1", "--threads", "1", "--json")
+    rows, machine = done.json["rows"], done.json["machine"]
+    assert [(row["kernel"], row["type"], row["m"]) for row in rows] == [kernel + (m,) for kernel in kernels for m in M]
+    assert done.err == "" and machine["n_thread"] == 1 and machine["bandwidth_gb_s"] > 0
+    for row in rows:
+        assert 0 < row["us"] < 1e8 and row["gb_s"] > 0 and row["gop_s"] >= 0
+        assert row["bound_share"] == pytest.approx(max(row["bandwidth_share"], row["peak_share"]))
+
+
+def test_kernels_as_a_table():
+    out = expect_ok("bench", "kernels", "--filter", "gather", "--runs", "1", "--cpu", "ref").out.splitlines()
+    assert out[0].startswith("kernel ") and len(out) == len(M) + 3 and out[-1].startswith("machine   ref, ")
 
 
 # ---- dispatch ----

@@ -6,8 +6,11 @@
 #include "app/args.h"
 
 /* X(name, what it measures in one line) */
-#define BT_BENCH_LIST(X)          X(dispatch, BT_BENCH_DISPATCH_SUMMARY)
+#define BT_BENCH_LIST(X)                                                                           \
+    X(dispatch, BT_BENCH_DISPATCH_SUMMARY)                                                         \
+    X(kernels, BT_BENCH_KERNELS_SUMMARY)
 #define BT_BENCH_DISPATCH_SUMMARY "what the host spends on a decode step, cache by cache"
+#define BT_BENCH_KERNELS_SUMMARY  "every operator by itself, type by type, for 1 to 512 tokens"
 
 #define BT_BENCH_DECLARE(name, summary) extern const bt_command bt_bench_##name;
 BT_BENCH_LIST(BT_BENCH_DECLARE)
