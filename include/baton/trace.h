@@ -61,6 +61,19 @@ typedef struct bt_trace_step {
  * recording, and one thread at a time reads a trace; the same for all that follows. */
 BT_API int32_t bt_trace_steps(const bt_trace *trace, bt_trace_step *ret_step, int32_t n_max);
 
+/* One span: something that the host did, or that ran on the device. */
+typedef struct bt_trace_span {
+    int64_t begin_ns, end_ns; /* monotonic clock */
+    int64_t step;             /* number of the step it worked for; -1: none */
+    int32_t stream;           /* of the device; -1: the host's */
+    const char *name;         /* what the host did, or the operator */
+    const char *node;         /* device: what the node is called; NULL: not known */
+} bt_trace_span;
+
+/* Spans in order of their begin, at most n_max of them; returns how many there are. Names live as
+ * long as the trace does. */
+BT_API int32_t bt_trace_spans(const bt_trace *trace, bt_trace_span *ret_span, int32_t n_max);
+
 /* The share of idle time in [0, 1] over all steps after the first `skip` ones; 0 when there are
  * none. ret_blame (may be NULL) gets each cause's share; they add up to the result. */
 BT_API double bt_trace_bubble_ratio(const bt_trace *trace, int32_t skip,

@@ -6,6 +6,7 @@
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/peak.h"
 #include "kernel/panel.h"
 #include "kernel/table.h"
 #include "tensor/blocks.h"
@@ -127,40 +128,14 @@ static int64_t cpu_ns(void)
 
 static double cpu_seconds_since(int64_t start) { return (double)(cpu_ns() - start) * 1e-9; }
 
-__attribute__((target("avx512f,avx512vnni"))) static void spin_vnni(int64_t n)
+/* Operations a second of this thread; 0 where the machine has no such instruction. */
+static double spin_rate(bt_peak peak)
 {
-    for (int64_t i = 0; i < n; i++)
-        __asm__ volatile("vpdpbusd %%zmm30,%%zmm30,%%zmm0\n vpdpbusd %%zmm30,%%zmm30,%%zmm1\n"
-                         "vpdpbusd %%zmm30,%%zmm30,%%zmm2\n vpdpbusd %%zmm30,%%zmm30,%%zmm3\n"
-                         "vpdpbusd %%zmm30,%%zmm30,%%zmm4\n vpdpbusd %%zmm30,%%zmm30,%%zmm5\n"
-                         "vpdpbusd %%zmm30,%%zmm30,%%zmm6\n vpdpbusd %%zmm30,%%zmm30,%%zmm7\n"
-                         "vpdpbusd %%zmm30,%%zmm30,%%zmm8\n vpdpbusd %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                               "xmm8", "xmm9");
-}
-
-__attribute__((target("avx512f"))) static void spin_fma512(int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        __asm__ volatile(
-            "vfmadd231ps %%zmm30,%%zmm30,%%zmm0\n vfmadd231ps %%zmm30,%%zmm30,%%zmm1\n"
-            "vfmadd231ps %%zmm30,%%zmm30,%%zmm2\n vfmadd231ps %%zmm30,%%zmm30,%%zmm3\n"
-            "vfmadd231ps %%zmm30,%%zmm30,%%zmm4\n vfmadd231ps %%zmm30,%%zmm30,%%zmm5\n"
-            "vfmadd231ps %%zmm30,%%zmm30,%%zmm6\n vfmadd231ps %%zmm30,%%zmm30,%%zmm7\n"
-            "vfmadd231ps %%zmm30,%%zmm30,%%zmm8\n vfmadd231ps %%zmm30,%%zmm30,%%zmm9\n" ::
-                : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9");
-}
-
-__attribute__((target("avx512f,avx512bf16"))) static void spin_bf16(int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        __asm__ volatile("vdpbf16ps %%zmm30,%%zmm30,%%zmm0\n vdpbf16ps %%zmm30,%%zmm30,%%zmm1\n"
-                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm2\n vdpbf16ps %%zmm30,%%zmm30,%%zmm3\n"
-                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm4\n vdpbf16ps %%zmm30,%%zmm30,%%zmm5\n"
-                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm6\n vdpbf16ps %%zmm30,%%zmm30,%%zmm7\n"
-                         "vdpbf16ps %%zmm30,%%zmm30,%%zmm8\n vdpbf16ps %%zmm30,%%zmm30,%%zmm9\n" ::
-                             : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
-                               "xmm8", "xmm9");
+    if (!bt_peak_has(peak, BT_CPU_LEVEL_COUNT - 1)) return 0;
+    double ops = 0;
+    int64_t start = cpu_ns();
+    for (int i = 0; i < 20; i++) ops += bt_peak_spin(peak);
+    return ops / cpu_seconds_since(start);
 }
 
 static double read_bandwidth(void)
@@ -182,24 +157,10 @@ static double read_bandwidth(void)
 
 static machine machine_now(void)
 {
-    machine m = {.gb_s = read_bandwidth()};
-    const int64_t n = 300000;
-    int64_t start = cpu_ns();
-    if (bt_cpu_flags() & BT_CPU_VNNI) {
-        spin_vnni(n);
-        m.gop_s = (double)n * 10 * 128 / cpu_seconds_since(start) * 1e-9;
-    }
-    start = cpu_ns();
-    if (bt_cpu_flags() & BT_CPU_AVX512) {
-        spin_fma512(n);
-        m.gflop_s = (double)n * 10 * 32 / cpu_seconds_since(start) * 1e-9;
-    }
-    start = cpu_ns();
-    if (bt_cpu_flags() & BT_CPU_BF16) {
-        spin_bf16(n);
-        m.bf16_gflop_s = (double)n * 10 * 64 / cpu_seconds_since(start) * 1e-9;
-    }
-    return m;
+    return (machine){.gb_s = read_bandwidth(),
+                     .gop_s = spin_rate(BT_PEAK_INT8_VNNI) * 1e-9,
+                     .gflop_s = spin_rate(BT_PEAK_F32_AVX512) * 1e-9,
+                     .bf16_gflop_s = spin_rate(BT_PEAK_BF16_DP) * 1e-9};
 }
 
 static int compare_doubles(const void *a, const void *b)

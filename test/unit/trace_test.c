@@ -414,6 +414,32 @@ static void names_without_room_are_left_out(void **state)
     bt_trace_free(t);
 }
 
+// ---- spans ----
+
+static void spans_are_told_in_order(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"blk.0.qkv", NULL};
+    bt_trace *t = new_trace(8);
+    bt_trace_span s[3];
+    int32_t node = bt_trace_add_names(t, name_from_list, names);
+    bt_trace_add(t, &(bt_span){300, 400, "linear", BT_LANE_STREAM + 1, 7, 250, 0, node});
+    bt_trace_add(t, &(bt_span){200, 250, "plan", BT_LANE_PLAN, 7, 0, 0, node}); // a host's has none
+    add_run(t, 0, -1, 500, 600, 0, 0);
+    assert_int_equal(bt_trace_spans(t, NULL, 0), 3);
+    s[2].begin_ns = -1;
+    assert_int_equal(bt_trace_spans(t, s, 2), 3);
+    assert_int_equal(s[2].begin_ns, -1);
+    assert_int_equal(bt_trace_spans(t, s, 3), 3);
+    assert_string_equal(s[0].name, "plan");
+    assert_true(s[0].stream == -1 && !s[0].node && s[0].begin_ns == 200 && s[0].end_ns == 250);
+    assert_string_equal(s[1].name, "linear");
+    assert_string_equal(s[1].node, "blk.0.qkv");
+    assert_true(s[1].stream == 1 && s[1].step == 7);
+    assert_true(s[2].stream == 0 && s[2].step == -1 && !s[2].node);
+    bt_trace_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_trace_has_bounds),
         cmocka_unit_test(many_threads_record_at_once),
         cmocka_unit_test(names_are_copied_once),
+        cmocka_unit_test(spans_are_told_in_order),
         cmocka_unit_test(names_without_room_are_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

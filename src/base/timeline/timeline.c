@@ -208,6 +208,22 @@ int32_t bt_trace_steps(const bt_trace *trace, bt_trace_step *ret_step, int32_t n
     return t.n_step;
 }
 
+int32_t bt_trace_spans(const bt_trace *trace, bt_trace_span *ret_span, int32_t n_max)
+{
+    bt_timeline t = bt_timeline_of(trace);
+    for (int32_t i = 0; i < t.n && i < n_max; i++) {
+        const bt_span *s = t.span[i];
+        bool device = s->lane >= BT_LANE_STREAM;
+        ret_span[i] = (bt_trace_span){.begin_ns = s->begin_ns,
+                                      .end_ns = s->end_ns,
+                                      .step = s->step,
+                                      .stream = device ? s->lane - BT_LANE_STREAM : -1,
+                                      .name = s->name,
+                                      .node = device ? bt_trace_node(trace, s) : NULL};
+    }
+    return t.n;
+}
+
 typedef struct idle_sum {
     int32_t skip;
     int64_t ns[BT_BLAME_COUNT];
