@@ -113,9 +113,11 @@ typedef struct machine {
     double gop_s;   // 8-bit multiply-adds count as two
     double gflop_s; // f32
     double bf16_gflop_s;
+    double tile_gop_s, tile_gflop_s; // AMX: int8, bf16
 } machine;
 
 static volatile double bench_sink;
+static const char *bench_isa; // time versions whose name contains this, or all
 
 /* This thread's processor time: on a shared machine the turns of others do not count. */
 static int64_t cpu_ns(void)
@@ -163,6 +165,26 @@ __attribute__((target("avx512f,avx512bf16"))) static void spin_bf16(int64_t n)
                                "xmm8", "xmm9");
 }
 
+/* Full tiles: 16 rows x 64 bytes. */
+__attribute__((target("amx-tile,amx-int8,amx-bf16"))) static void spin_tiles(int64_t n, bool bf16)
+{
+    struct {
+        uint8_t palette, reserved[15];
+        uint16_t row_bytes[16];
+        uint8_t n_row[16];
+    } c = {.palette = 1};
+    for (int i = 0; i < 8; i++) c.row_bytes[i] = 64, c.n_row[i] = 16;
+    __asm__ volatile("ldtilecfg %0" ::"m"(c));
+    for (int64_t i = 0; i < n; i++)
+        if (bf16)
+            __asm__ volatile("tdpbf16ps %tmm6,%tmm4,%tmm0\n tdpbf16ps %tmm7,%tmm4,%tmm1\n"
+                             "tdpbf16ps %tmm6,%tmm5,%tmm2\n tdpbf16ps %tmm7,%tmm5,%tmm3\n");
+        else
+            __asm__ volatile("tdpbssd %tmm6,%tmm4,%tmm0\n tdpbssd %tmm7,%tmm4,%tmm1\n"
+                             "tdpbssd %tmm6,%tmm5,%tmm2\n tdpbssd %tmm7,%tmm5,%tmm3\n");
+    __asm__ volatile("tilerelease");
+}
+
 static double read_bandwidth(void)
 {
     enum { N = 1 << 24 };
@@ -199,6 +221,12 @@ static machine machine_now(void)
         spin_bf16(n);
         m.bf16_gflop_s = (double)n * 10 * 64 / cpu_seconds_since(start) * 1e-9;
     }
+    for (int bf16 = 0; bf16 < 2 && bt_cpu_flags() & BT_CPU_AMX; bf16++) {
+        start = cpu_ns();
+        spin_tiles(n / 20, bf16);
+        double gop = (double)(n / 20) * 4 * (bf16 ? 16384 : 32768) / cpu_seconds_since(start) * 1e-9;
+        *(bf16 ? &m.tile_gflop_s : &m.tile_gop_s) = gop;
+    }
     return m;
 }
 
@@ -216,7 +244,8 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
                         char kind)
 {
     double gb[BENCH_RUNS], gop[BENCH_RUNS], share_gb[BENCH_RUNS], share_gop[BENCH_RUNS],
-        seconds[BENCH_RUNS];
+        seconds[BENCH_RUNS], share_tile[BENCH_RUNS];
+    const bool tiles = !strcmp(now.isa, "amx");
     fn(args, 0, n_item);
     for (int i = 0; i < BENCH_RUNS; i++) {
         machine m = machine_now();
@@ -228,14 +257,19 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
         gb[i] = bytes / seconds[i] * 1e-9;
         gop[i] = ops / seconds[i] * 1e-9;
         share_gb[i] = gb[i] / m.gb_s;
+        double tile_peak = kind == 'i' ? m.tile_gop_s : m.tile_gflop_s;
         share_gop[i] = peak > 0 ? gop[i] / peak : 0;
+        share_tile[i] = tiles ? gop[i] / tile_peak : 0;
     }
-    double *all[] = {seconds, gb, share_gb, gop, share_gop};
+    double *all[] = {seconds, gb, share_gb, gop, share_gop, share_tile};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++)
         qsort(all[i], BENCH_RUNS, sizeof **all, compare_doubles);
     int mid = BENCH_RUNS / 2;
     printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of "
-           "peak)\n",
+           "the vectors' peak",
            now.slot, now.isa, now.shape, seconds[mid] * 1e6, gb[mid], share_gb[mid] * 100, gop[mid],
            kind == 'i' ? "GOP/s " : "GFLOP/s", share_gop[mid] * 100);
+    if (tiles) printf(", %3.0f %% of the tiles'", share_tile[mid] * 100);
+    printf(")\n");
+    fflush(stdout);
 }
