@@ -8,8 +8,9 @@
  *
  *   for a group of panels
  *     for a band of rows
- *       for a chunk of K     open the group's blocks; gather the band's scales and sums
- *         the tiles          of VNNI or AMX, accumulators of the band in `acc` between chunks
+ *       for a chunk of K     gather the band's activations: dense, for strides of 2^n share few sets
+ *         for few panels     open their blocks
+ *           the tiles        of VNNI or AMX; accumulators lie in `acc` between chunks
  *       add bias and residual, write
  *
  * The float operations of an output and their order are those of the direct tiles. */
@@ -86,7 +87,7 @@ TILE_INLINE int offset_pair(bt_dtype t, int half)
 
 /* ---- opened ---- */
 
-enum { OPEN_BLOCKS = 8, OPEN_BAND = 128 };
+enum { OPEN_BLOCKS = 8, OPEN_PANELS = 3, OPEN_BAND = 128, OPEN_GROUP = 12 };
 
 typedef struct open_block {
     uint8_t q[8][64]; // quads: unsigned codes, or signed with the offset taken out
@@ -94,22 +95,23 @@ typedef struct open_block {
     float m[BT_PANEL_ROWS]; // types with minimums
 } __attribute__((aligned(64))) open_block;
 
-/* What a band's activations bring to a chunk beside their bytes. */
+/* A band's activations in a chunk. */
 typedef struct open_rows {
+    int8_t q[OPEN_BAND][OPEN_BLOCKS * BT_ACT_BLOCK];
     float scale[OPEN_BAND][OPEN_BLOCKS];
     float shift[OPEN_BAND][OPEN_BLOCKS];      // scale * sum, for the minimums
     int32_t start[2][OPEN_BAND][OPEN_BLOCKS]; // -offset * sum, of the block or of its halves
 } __attribute__((aligned(64))) open_rows;
 
+typedef float open_acc[OPEN_BAND][BT_PANEL_ROWS]; // of one panel
+
 typedef struct open_job {
     const bt_gemm_args *args;
-    open_block w[PANELS_MAX][OPEN_BLOCKS];
+    open_block w[OPEN_PANELS][OPEN_BLOCKS];
     open_rows rows;
-    float acc[OPEN_BAND * ACC_STRIDE] __attribute__((aligned(64)));
-    int64_t m0, n_m;   // the band
-    int64_t k0, n_k;   // the chunk's blocks
-    int64_t n_panel;   // of the group
-    int64_t row_bytes; // of activations
+    open_acc acc[OPEN_GROUP] __attribute__((aligned(64)));
+    int64_t m0, n_m; // the band
+    int64_t k0, n_k; // the chunk's blocks
 } open_job;
 
 TILE_INLINE void open_one(bt_dtype t, const bool sign, const uint8_t *head, const uint8_t *block,
@@ -127,18 +129,18 @@ TILE_INLINE void open_one(bt_dtype t, const bool sign, const uint8_t *head, cons
     if (has_min(t)) _mm512_store_ps(w->m, load_min(t, head, at));
 }
 
-/* Blocks k0 .. k0 + n_k of one panel. Asks for what is read `AHEAD` bytes later. */
-TILE_INLINE void open_chunk(bt_dtype t, const bool sign, const uint8_t *panel, int64_t k0,
-                            int64_t n_k, open_block *w)
+/* Blocks k0 .. k0 + n_k of one panel; asks for the bytes `ahead` of them. */
+TILE_INLINE void open_chunk(bt_dtype t, const bool sign, const uint8_t *panel, int64_t ahead,
+                            const open_job *j, open_block *w)
 {
-    enum { AHEAD = 3072 };
     const bt_panel_shape s = bt_panel_shape_of(t);
-    const uint8_t *head = panel + k0 / s.chunk * (s.head + s.chunk * s.block);
-    for (int64_t b = 0; b < n_k; head += s.head + s.chunk * s.block) {
-        for (int64_t i = 0; i < s.head; i += 64) _mm_prefetch(head + i + AHEAD, _MM_HINT_T0);
-        for (int64_t at = 0; at < s.chunk && b < n_k; at++, b++) {
+    const int64_t step = s.head + s.chunk * s.block;
+    const uint8_t *head = panel + j->k0 / s.chunk * step;
+    for (int64_t b = 0; b < j->n_k; head += step) {
+        for (int64_t i = 0; i < s.head; i += 64) _mm_prefetch(head + ahead + i, _MM_HINT_T0);
+        for (int64_t at = 0; at < s.chunk && b < j->n_k; at++, b++) {
             const uint8_t *block = head + s.head + at * s.block;
-            for (int64_t i = 0; i < s.block; i += 64) _mm_prefetch(block + i + AHEAD, _MM_HINT_T0);
+            for (int64_t i = 0; i < s.block; i += 64) _mm_prefetch(block + ahead + i, _MM_HINT_T0);
             open_one(t, sign, head, block, at, w + b);
         }
     }
@@ -152,6 +154,10 @@ TILE_INLINE void gather_rows(bt_dtype t, const bool sign, open_job *j)
     open_rows *r = &j->rows;
     for (int64_t m = 0; m < j->n_m; m++) {
         int64_t at = (j->m0 + m) * n_block + j->k0;
+        const int8_t *q = act->q + at * BT_ACT_BLOCK;
+        for (int64_t i = 0; i < j->n_k * BT_ACT_BLOCK; i += 64)
+            _mm512_store_si512(r->q[m] + i, _mm512_maskz_loadu_epi64(
+                                                i + 64 > j->n_k * BT_ACT_BLOCK ? 0x0F : 0xFF, q + i));
         __m256 scale = _mm256_maskz_loadu_ps(mask, act->scale + at);
         __m256i sum = _mm256_maskz_loadu_epi32(mask, act->sum + at * 2);
         _mm256_store_ps(r->scale[m], scale);
@@ -165,11 +171,11 @@ TILE_INLINE void gather_rows(bt_dtype t, const bool sign, open_job *j)
     }
 }
 
-/* How a file's tiles are driven: `run` multiplies the chunk in a job. */
+/* How a file's tiles are driven. */
 typedef struct open_plan {
-    void (*run)(open_job *job);
-    int64_t width, band; // panels a group, rows a band
-    int64_t unit;        // rows of a tile
+    void (*run)(open_job *job, open_acc *acc, int64_t n_panel); // the chunk of opened panels
+    int64_t width;                                              // panels opened together
+    int64_t unit;                                               // rows of a tile
     bool sign;
 } open_plan;
 
@@ -181,37 +187,59 @@ TILE_INLINE int64_t tile_row(const open_job *j, int64_t m, int64_t unit)
     return bt_max_i64(0, bt_min_i64(m, j->n_m - unit));
 }
 
-TILE_INLINE void write_band(const open_job *j, int64_t unit, int64_t panel)
+TILE_INLINE void write_band(const open_job *j, int64_t unit, int64_t panel, int64_t n_panel)
 {
     const bt_gemm_args *a = j->args;
-    int64_t n0 = panel * BT_PANEL_ROWS, n = bt_min_i64(j->n_panel * BT_PANEL_ROWS, a->n_row - n0);
-    int64_t whole = j->n_m / unit * unit, back = whole - tile_row(j, whole, unit);
-    write_rows(a, j->acc, j->m0, whole, n0, n);
-    write_rows(a, j->acc + (whole + back) * ACC_STRIDE, j->m0 + whole, j->n_m - whole, n0, n);
+    for (int64_t m = 0; m < j->n_m; m++) {
+        int64_t tile = m / unit * unit, at = tile + m - tile_row(j, tile, unit);
+        for (int64_t p = 0; p < n_panel; p++) {
+            int64_t n0 = (panel + p) * BT_PANEL_ROWS, left = a->n_row - n0;
+            int64_t i = (j->m0 + m) * a->out_stride + n0;
+            __mmask16 mask = (__mmask16)(left < 16 ? (1u << left) - 1 : 0xFFFF);
+            __m512 sum = _mm512_load_ps(j->acc[p][at]);
+            if (a->bias) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, a->bias + n0));
+            if (a->residual) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, a->residual + i));
+            _mm512_mask_storeu_ps(a->out + i, mask, sum);
+        }
+    }
+}
+
+TILE_INLINE void run_band(bt_dtype t, const open_plan *plan, open_job *j, int64_t p,
+                          int64_t n_panel)
+{
+    const int64_t n_block = j->args->n_col / BT_ACT_BLOCK;
+    const bt_panel_shape s = bt_panel_shape_of(t);
+    const int64_t bytes = bt_panel_bytes(t, j->args->n_col);
+    for (j->k0 = 0; j->k0 < n_block; j->k0 += OPEN_BLOCKS) {
+        int64_t done = j->k0 / s.chunk * (s.head + s.chunk * s.block); // of the panel's bytes
+        int64_t ahead = OPEN_BLOCKS / s.chunk * (s.head + s.chunk * s.block);
+        if (done + ahead >= bytes) ahead = OPEN_GROUP * bytes - done;
+        j->n_k = bt_min_i64(OPEN_BLOCKS, n_block - j->k0);
+        gather_rows(t, plan->sign, j);
+        for (int64_t i = 0, n; i < n_panel; i += n) {
+            n = bt_min_i64(plan->width, n_panel - i);
+            for (int64_t o = 0; o < n; o++)
+                open_chunk(t, plan->sign,
+                           (const uint8_t *)j->args->panels + (p + i + o) * bytes, ahead, j,
+                           j->w[o]);
+            plan->run(j, j->acc + i, n);
+        }
+    }
 }
 
 TILE_INLINE void drive_open(bt_dtype t, const open_plan *plan, const bt_gemm_args *a, int64_t begin,
                             int64_t end)
 {
     open_job j;
-    int64_t bytes = bt_panel_bytes(t, a->n_col), n_block = a->n_col / BT_ACT_BLOCK;
     j.args = a;
-    j.row_bytes = a->n_col;
-    for (int64_t p = begin; p < end; p += j.n_panel) {
-        j.n_panel = bt_min_i64(end - p, plan->width);
+    for (int64_t p = begin, n_panel; p < end; p += n_panel) {
+        n_panel = bt_min_i64(end - p, OPEN_GROUP);
         for (j.m0 = 0; j.m0 < a->n_m; j.m0 += j.n_m) {
             int64_t rest = a->n_m - j.m0;
-            j.n_m = bt_min_i64(plan->band, rest);
-            if (rest > j.n_m && rest - j.n_m < plan->unit) j.n_m -= plan->unit; // a tile for the last
-            for (j.k0 = 0; j.k0 < n_block; j.k0 += OPEN_BLOCKS) {
-                j.n_k = bt_min_i64(OPEN_BLOCKS, n_block - j.k0);
-                for (int64_t i = 0; i < j.n_panel; i++)
-                    open_chunk(t, plan->sign, (const uint8_t *)a->panels + (p + i) * bytes, j.k0,
-                               j.n_k, j.w[i]);
-                gather_rows(t, plan->sign, &j);
-                plan->run(&j);
-            }
-            write_band(&j, plan->unit, p);
+            j.n_m = bt_min_i64(OPEN_BAND, rest);
+            if (rest > j.n_m && rest - j.n_m < plan->unit) j.n_m -= plan->unit; // the last has one
+            run_band(t, plan, &j, p, n_panel);
+            write_band(&j, plan->unit, p, n_panel);
         }
     }
 }

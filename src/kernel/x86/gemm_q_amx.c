@@ -14,7 +14,7 @@
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_open.h"
 
-enum { TILE_ROWS = 16, LEAD = 3, AMX_ROWS_MIN = 6, GROUP = 4 };
+enum { TILE_ROWS = 16, LEAD = 3, AMX_ROWS_MIN = 6 };
 
 typedef struct tile_config {
     uint8_t palette, start_row, reserved[14];
@@ -36,21 +36,21 @@ static void configure(bt_dtype t, int64_t n_row)
 
 /* One tile of rows times one panel, over a chunk. */
 typedef struct amx_job {
-    const int8_t *a;
-    int64_t a_stride;
+    const int8_t *a, *next_a; // its activations, and those of the tile that comes next
     const open_block *w;
     int64_t n_part; // blocks, or halves
     const float (*scale)[OPEN_BLOCKS], (*shift)[OPEN_BLOCKS];
     int32_t (*sums)[TILE_ROWS * BT_PANEL_ROWS]; // [4], where tiles are stored
 } amx_job;
 
-TILE_INLINE void multiply(bt_dtype t, const amx_job *j, int64_t part, const int slot)
+TILE_INLINE void multiply(bt_dtype t, const int8_t *rows, const open_block *open, int64_t part,
+                          const int slot)
 {
-    const void *a = j->a + part * (t == BT_Q6_K ? 16 : 32);
-    const void *w = t == BT_Q6_K ? j->w[part / 2].q[part % 2 * 4] : j->w[part].q[0];
+    const void *a = rows + part * (t == BT_Q6_K ? 16 : 32);
+    const void *w = t == BT_Q6_K ? open[part / 2].q[part % 2 * 4] : open[part].q[0];
 #define MULTIPLY(c, x, y)                                                                          \
     _tile_zero(c);                                                                                 \
-    _tile_loadd(x, a, (size_t)j->a_stride);                                                        \
+    _tile_loadd(x, a, OPEN_BLOCKS *BT_ACT_BLOCK);                                                  \
     _tile_loadd(y, w, 64);                                                                         \
     _tile_dpbssd(c, x, y);
     if (slot == 0) {
@@ -91,66 +91,95 @@ TILE_INLINE void scale_rows(bt_dtype t, const int height, const amx_job *j, int6
         acc[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(j->shift[m][b]), acc[m]);
 }
 
-TILE_INLINE void run_tile(bt_dtype t, const int height, const amx_job *j, const bool first,
-                          float *out)
+/* The first LEAD parts of a tile, and the store of its first. */
+TILE_INLINE void begin_tile(bt_dtype t, const amx_job *j)
+{
+    multiply(t, j->a, j->w, 0, 0);
+    if (1 < j->n_part) multiply(t, j->a, j->w, 1, 1);
+    if (2 < j->n_part) multiply(t, j->a, j->w, 2, 2);
+    store(j, 0);
+}
+
+/* A whole chunk of a tile that was begun; begins the next. */
+TILE_INLINE void run_whole(bt_dtype t, const int height, const amx_job *j, __m512 acc[TILE_ROWS])
+{
+    const int n = t == BT_Q6_K ? 2 * OPEN_BLOCKS : OPEN_BLOCKS;
+#pragma GCC unroll 16
+    for (int i = 0; i < n; i++) {
+        multiply(t, i + LEAD < n ? j->a : j->next_a, j->w, (i + LEAD) % n, (i + LEAD) % 4);
+        store(j, (i + 1) % 4);
+        scale_rows(t, height, j, i, i % 4, acc);
+    }
+}
+
+/* The rest of a row of weights, fewer blocks than a chunk, of a tile that was begun. */
+TILE_INLINE void run_rest(bt_dtype t, const int height, const amx_job *j, __m512 acc[TILE_ROWS])
+{
+    const int64_t n = j->n_part;
+    for (int64_t part = 0; part < n; part += 4)
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++) {
+            if (part + i + LEAD < n) multiply(t, j->a, j->w, part + i + LEAD, (i + LEAD) % 4);
+            if (part + i + 1 < n) store(j, (i + 1) % 4);
+            if (part + i < n) scale_rows(t, height, j, part + i, i, acc);
+        }
+}
+
+TILE_INLINE void run_tile(bt_dtype t, const int height, const amx_job *j, const bool whole,
+                          const bool first, float (*out)[BT_PANEL_ROWS])
 {
     __m512 acc[TILE_ROWS];
 #pragma GCC unroll 16
     for (int m = 0; m < height; m++)
-        acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out + m * ACC_STRIDE);
-    const int64_t n = j->n_part;
-#pragma GCC unroll 3
-    for (int i = 0; i < LEAD; i++)
-        if (i < n) multiply(t, j, i, i);
-    store(j, 0);
-    for (int64_t part = 0; part < n; part += 4) {
-#pragma GCC unroll 4
-        for (int i = 0; i < 4; i++) {
-            if (part + i + LEAD < n) multiply(t, j, part + i + LEAD, (i + LEAD) % 4);
-            if (part + i + 1 < n) store(j, (i + 1) % 4);
-            if (part + i < n) scale_rows(t, height, j, part + i, i, acc);
-        }
-    }
+        acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out[m]);
+    if (whole)
+        run_whole(t, height, j, acc);
+    else
+        run_rest(t, height, j, acc);
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++) _mm512_store_ps(out + m * ACC_STRIDE, acc[m]);
+    for (int m = 0; m < height; m++) _mm512_store_ps(out[m], acc[m]);
 }
 
-/* All tiles of a band: the activations of a tile stay in L1 while the group's panels pass. */
-TILE_INLINE void run_band(bt_dtype t, open_job *o)
+/* All tiles of a band times one panel. */
+TILE_INLINE void run_tiles(bt_dtype t, const int height, open_job *o, open_acc *acc)
 {
     int32_t sums[4][TILE_ROWS * BT_PANEL_ROWS] __attribute__((aligned(64)));
-    const bool first = o->k0 == 0;
+    const bool whole = o->n_k == OPEN_BLOCKS, first = o->k0 == 0;
     for (int64_t at = 0; at < o->n_m; at += TILE_ROWS) {
-        int64_t m = tile_row(o, at, TILE_ROWS);
-        amx_job j = {.a = o->args->act.q + (o->m0 + m) * o->row_bytes + o->k0 * BT_ACT_BLOCK,
-                     .a_stride = o->row_bytes,
+        int64_t m = tile_row(o, at, TILE_ROWS), next = tile_row(o, at + TILE_ROWS, TILE_ROWS);
+        amx_job j = {.a = o->rows.q[m],
+                     .next_a = o->rows.q[next],
+                     .w = o->w[0],
                      .n_part = t == BT_Q6_K ? 2 * o->n_k : o->n_k,
                      .scale = (const float(*)[OPEN_BLOCKS])o->rows.scale[m],
                      .shift = (const float(*)[OPEN_BLOCKS])o->rows.shift[m],
                      .sums = sums};
-        for (int64_t p = 0; p < o->n_panel; p++) {
-            float *out = o->acc + at * ACC_STRIDE + p * BT_PANEL_ROWS;
-            j.w = o->w[p];
-            if (o->n_m > 8)
-                run_tile(t, 16, &j, first, out);
-            else
-                run_tile(t, 8, &j, first, out);
-        }
+        if (at == 0 || !whole) begin_tile(t, &j);
+        if (whole)
+            run_tile(t, height, &j, true, first, &(*acc)[at]);
+        else
+            run_tile(t, height, &j, false, first, &(*acc)[at]);
     }
 }
 
 #define GEMM(lower, upper)                                                                         \
-    static void run_##lower(open_job *job) { run_band(BT_##upper, job); }                          \
+    static void run_##lower(open_job *job, open_acc *acc, int64_t n_panel)                         \
+    {                                                                                              \
+        (void)n_panel; /* 1 */                                                                     \
+        if (job->n_m > 8)                                                                          \
+            run_tiles(BT_##upper, TILE_ROWS, job, acc);                                            \
+        else                                                                                       \
+            run_tiles(BT_##upper, 8, job, acc);                                                    \
+    }                                                                                              \
     void bt_gemm_##lower##_amx(const void *args, int64_t begin, int64_t end)                       \
     {                                                                                              \
+        static const open_plan plan = {run_##lower, 1, TILE_ROWS, true};                           \
         const bt_gemm_args *a = args;                                                              \
         if (a->n_m < AMX_ROWS_MIN || begin >= end) {                                               \
             bt_gemm_##lower##_avx512vnni(args, begin, end);                                        \
             return;                                                                                \
         }                                                                                          \
         configure(BT_##upper, bt_min_i64(a->n_m, TILE_ROWS));                                      \
-        const open_plan plan = {run_##lower, a->n_m <= TILE_ROWS ? 1 : GROUP, OPEN_BAND,          \
-                                TILE_ROWS, true};                                                  \
         drive_open(BT_##upper, &plan, a, begin, end);                                              \
         _tile_release();                                                                           \
     }
