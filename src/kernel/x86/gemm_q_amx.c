@@ -130,8 +130,7 @@ TILE_INLINE void run_tile(bt_dtype t, const int height, const amx_job *j, const 
 {
     __m512 acc[TILE_ROWS];
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++)
-        acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out[m]);
+    for (int m = 0; m < height; m++) acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out[m]);
     if (whole)
         run_whole(t, height, j, acc);
     else
