@@ -224,7 +224,8 @@ static machine machine_now(void)
     for (int bf16 = 0; bf16 < 2 && bt_cpu_flags() & BT_CPU_AMX; bf16++) {
         start = cpu_ns();
         spin_tiles(n / 20, bf16);
-        double gop = (double)(n / 20) * 4 * (bf16 ? 16384 : 32768) / cpu_seconds_since(start) * 1e-9;
+        double gop =
+            (double)(n / 20) * 4 * (bf16 ? 16384 : 32768) / cpu_seconds_since(start) * 1e-9;
         *(bf16 ? &m.tile_gflop_s : &m.tile_gop_s) = gop;
     }
     return m;

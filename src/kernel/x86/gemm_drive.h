@@ -16,7 +16,7 @@
 
 #define TILE_INLINE static inline __attribute__((always_inline))
 
-enum { M_BAND = 60, PANELS_MAX = 4, ACC_STRIDE = PANELS_MAX * BT_PANEL_ROWS };
+enum { TILE_HEIGHTS = 12, M_BAND = 60, PANELS_MAX = 4, ACC_STRIDE = PANELS_MAX * BT_PANEL_ROWS };
 
 /* What a tile works on: rows m0.. and panels 0.. of `panels`, K units k0..k1 (blocks or columns).
  */
@@ -32,7 +32,7 @@ typedef void tile_fn(const tile_job *job);
 
 /* The tiles of one weight type: fn[width - 1][height - 1]. */
 typedef struct tile_set {
-    tile_fn *const (*fn)[6];
+    tile_fn *const (*fn)[TILE_HEIGHTS];
     int height, width; // largest there are
     bt_dtype dtype;
     int64_t n_k;   // K units of the matrix
@@ -51,7 +51,8 @@ TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0,
     }
 }
 
-__attribute__((unused)) static void drive_gemm(const tile_set *set, const bt_gemm_args *a, int64_t begin, int64_t end)
+__attribute__((unused)) static void drive_gemm(const tile_set *set, const bt_gemm_args *a,
+                                               int64_t begin, int64_t end)
 {
     float acc[M_BAND][ACC_STRIDE] __attribute__((aligned(64)));
     int64_t bytes = bt_panel_bytes(set->dtype, a->n_col), width;

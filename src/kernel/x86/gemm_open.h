@@ -221,9 +221,8 @@ TILE_INLINE void run_band(bt_dtype t, const open_plan *plan, open_job *j, int64_
         for (int64_t i = 0, n; i < n_panel; i += n) {
             n = bt_min_i64(plan->width, n_panel - i);
             for (int64_t o = 0; o < n; o++)
-                open_chunk(t, plan->sign,
-                           (const uint8_t *)j->args->panels + (p + i + o) * bytes, ahead, j,
-                           j->w[o]);
+                open_chunk(t, plan->sign, (const uint8_t *)j->args->panels + (p + i + o) * bytes,
+                           ahead, j, j->w[o]);
             plan->run(j, j->acc + i, n);
         }
     }
