@@ -245,7 +245,7 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
     TILE(lower, upper, tile_q, 4)                                                                  \
     void bt_gemm_##lower##_avx2(const void *args, int64_t begin, int64_t end)                      \
     {                                                                                              \
-        static tile_fn *const fn[1][6] = {                                                         \
+        static tile_fn *const fn[1][TILE_HEIGHTS] = {                                              \
             {tile_##lower##_1, tile_##lower##_2, tile_##lower##_3, tile_##lower##_4}};             \
         const bt_gemm_args *a = args;                                                              \
         drive_gemm(&(tile_set){fn, HEIGHT_Q, 1, BT_##upper, a->n_col / BT_ACT_BLOCK, 48}, a,       \
@@ -261,8 +261,9 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
     TILE(lower, upper, tile_f, 6)                                                                  \
     void bt_gemm_##lower##_avx2(const void *args, int64_t begin, int64_t end)                      \
     {                                                                                              \
-        static tile_fn *const fn[1][6] = {{tile_##lower##_1, tile_##lower##_2, tile_##lower##_3,   \
-                                           tile_##lower##_4, tile_##lower##_5, tile_##lower##_6}}; \
+        static tile_fn *const fn[1][TILE_HEIGHTS] = {{tile_##lower##_1, tile_##lower##_2,          \
+                                                      tile_##lower##_3, tile_##lower##_4,          \
+                                                      tile_##lower##_5, tile_##lower##_6}};        \
         const bt_gemm_args *a = args;                                                              \
         drive_gemm(&(tile_set){fn, HEIGHT_F, 1, BT_##upper, a->n_col, chunk}, a, begin, end);      \
     }

@@ -99,8 +99,8 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILES(lower, upper, 4)                                                                         \
     void bt_gemm_##lower##_avx512(const void *args, int64_t begin, int64_t end)                    \
     {                                                                                              \
-        static tile_fn *const fn[4][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),                  \
-                                          TILE_ROW(lower, 3), TILE_ROW(lower, 4)};                 \
+        static tile_fn *const fn[4][TILE_HEIGHTS] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),       \
+                                                     TILE_ROW(lower, 3), TILE_ROW(lower, 4)};      \
         const bt_gemm_args *a = args;                                                              \
         drive_gemm(&(tile_set){fn, 6, 4, BT_##upper, a->n_col, chunk}, a, begin, end);             \
     }

@@ -65,7 +65,8 @@ TILES(4)
 /* A chunk of 96 pairs of 4 panels fills 24 KiB: it stays in L1 while the rows pass. */
 void bt_gemm_bf16_avx512bf16(const void *args, int64_t begin, int64_t end)
 {
-    static tile_fn *const fn[4][6] = {TILE_ROW(1), TILE_ROW(2), TILE_ROW(3), TILE_ROW(4)};
+    static tile_fn *const fn[4][TILE_HEIGHTS] = {TILE_ROW(1), TILE_ROW(2), TILE_ROW(3),
+                                                 TILE_ROW(4)};
     const bt_gemm_args *a = args;
     drive_gemm(&(tile_set){fn, 6, 4, BT_BF16, bt_div_up(a->n_col, 2), 96}, a, begin, end);
 }

@@ -16,33 +16,112 @@ TILE_INLINE __m512i bcast32(const void *p)
     return _mm512_set1_epi32(v);
 }
 
-/* acc += weights (unsigned) * the 4 activations at `a` (signed). */
+/* acc += weights (unsigned) * the 4 activations at `a` (signed), broadcast on the way. */
 TILE_INLINE __m512i dot_quad(__m512i acc, __m512i weights, const int8_t *a)
 {
     __asm__("vpdpbusd %2%{1to16%}, %1, %0" : "+v"(acc) : "v"(weights), "m"(*(const int32_t *)a));
     return acc;
 }
 
-/* -offset times the sums of the activations: both halves, or the one that has its own scale. */
+/* ---- many rows: opened panels, 4 rows x 3 panels ---- */
+
+enum { OPEN_HEIGHT = 4 };
+
+/* One part of a block. A broadcast serves the panels, a quad the rows: 7 loads for 12 products. */
+TILE_INLINE void open_part(bt_dtype t, const int width, const open_job *j, int64_t m, int64_t b,
+                           const int part, __m512 acc[OPEN_HEIGHT][OPEN_PANELS])
+{
+    const int g0 = t == BT_Q6_K ? part * 4 : 0, g1 = t == BT_Q6_K ? g0 + 4 : 8;
+    __m512i sum[OPEN_HEIGHT][OPEN_PANELS];
+#pragma GCC unroll 4
+    for (int r = 0; r < OPEN_HEIGHT; r++)
+#pragma GCC unroll 3
+        for (int p = 0; p < width; p++)
+            sum[r][p] = bt_panel_offset(t) ? _mm512_set1_epi32(j->rows.start[part][m + r][b])
+                                           : _mm512_setzero_si512();
+#pragma GCC unroll 8
+    for (int g = g0; g < g1; g++) {
+        __m512i w[OPEN_PANELS];
+#pragma GCC unroll 3
+        for (int p = 0; p < width; p++) w[p] = _mm512_load_si512(j->w[p][b].q[g]);
+#pragma GCC unroll 4
+        for (int r = 0; r < OPEN_HEIGHT; r++) {
+            __m512i a = bcast32(j->rows.q[m + r] + b * BT_ACT_BLOCK + g * 4);
+#pragma GCC unroll 3
+            for (int p = 0; p < width; p++) sum[r][p] = _mm512_dpbusd_epi32(sum[r][p], w[p], a);
+        }
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < OPEN_HEIGHT; r++) {
+        __m512 scale = _mm512_set1_ps(j->rows.scale[m + r][b]);
+#pragma GCC unroll 3
+        for (int p = 0; p < width; p++)
+            acc[r][p] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum[r][p]),
+                                        _mm512_mul_ps(_mm512_load_ps(j->w[p][b].d[part]), scale),
+                                        acc[r][p]);
+    }
+}
+
+TILE_INLINE void open_tile(bt_dtype t, const int width, const open_job *j, int64_t m, int64_t at,
+                           open_acc *out)
+{
+    __m512 acc[OPEN_HEIGHT][OPEN_PANELS];
+#pragma GCC unroll 4
+    for (int r = 0; r < OPEN_HEIGHT; r++)
+#pragma GCC unroll 3
+        for (int p = 0; p < width; p++)
+            acc[r][p] = j->k0 ? _mm512_load_ps(out[p][at + r]) : _mm512_setzero_ps();
+    for (int64_t b = 0; b < j->n_k; b++) {
+        open_part(t, width, j, m, b, 0, acc);
+        if (t == BT_Q6_K) open_part(t, width, j, m, b, 1, acc);
+        if (!has_min(t)) continue;
+#pragma GCC unroll 4
+        for (int r = 0; r < OPEN_HEIGHT; r++)
+#pragma GCC unroll 3
+            for (int p = 0; p < width; p++)
+                acc[r][p] = _mm512_fmadd_ps(_mm512_load_ps(j->w[p][b].m),
+                                            _mm512_set1_ps(j->rows.shift[m + r][b]), acc[r][p]);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < OPEN_HEIGHT; r++)
+#pragma GCC unroll 3
+        for (int p = 0; p < width; p++) _mm512_store_ps(out[p][at + r], acc[r][p]);
+}
+
+TILE_INLINE void open_tiles(bt_dtype t, const open_job *j, open_acc *acc, int64_t n_panel)
+{
+    for (int64_t at = 0; at < j->n_m; at += OPEN_HEIGHT) {
+        int64_t m = tile_row(j, at, OPEN_HEIGHT);
+        if (n_panel == 3)
+            open_tile(t, 3, j, m, at, acc);
+        else if (n_panel == 2)
+            open_tile(t, 2, j, m, at, acc);
+        else
+            open_tile(t, 1, j, m, at, acc);
+    }
+}
+
+/* ---- few rows: codes unpacked on the way ---- */
+
+enum { TALL = TILE_HEIGHTS };
+enum { AHEAD = 2048 }; // bytes: what memory brings while some 7 blocks are multiplied
+
+/* -offset times the sums of the activations. */
 TILE_INLINE __m512i compensation(bt_dtype t, const int16_t *sum, int half)
 {
-    const int off = -bt_panel_offset(t);
-    if (!off) return _mm512_setzero_si512();
-    int pair = t != BT_Q6_K ? (int)(((unsigned)off & 0xFFFF) | (unsigned)off << 16)
-               : half       ? (int)((unsigned)off << 16)
-                            : (int)((unsigned)off & 0xFFFF);
-    return _mm512_madd_epi16(bcast32(sum), _mm512_set1_epi32(pair));
+    if (!bt_panel_offset(t)) return _mm512_setzero_si512();
+    return _mm512_madd_epi16(bcast32(sum), _mm512_set1_epi32(offset_pair(t, half)));
 }
 
 TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const tile_job *job,
                           const uint8_t *head, const uint8_t *block, int64_t at, int64_t b,
-                          const int part, __m512 acc[4][4])
+                          const int part, __m512 acc[TALL][3])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
     const int g0 = t == BT_Q6_K ? part * 4 : 0, g1 = t == BT_Q6_K ? g0 + 4 : 8;
-    __m512i sum[4][4];
-#pragma GCC unroll 4
+    __m512i sum[TALL][3];
+#pragma GCC unroll 12
     for (int m = 0; m < height; m++) {
         __m512i start = compensation(t, act->sum + ((job->m0 + m) * n_block + b) * 2, part);
 #pragma GCC unroll 4
@@ -54,14 +133,14 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const t
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++) {
             __m512i w = load_quad(t, block + p * job->panel_bytes, g);
-#pragma GCC unroll 4
+#pragma GCC unroll 12
             for (int m = 0; m < height; m++)
                 sum[m][p] = dot_quad(sum[m][p], w, q + m * n_block * BT_ACT_BLOCK + g * 4);
         }
 #pragma GCC unroll 4
     for (int p = 0; p < width; p++) {
         __m512 d = load_scale(t, head + p * job->panel_bytes, at, part);
-#pragma GCC unroll 4
+#pragma GCC unroll 12
         for (int m = 0; m < height; m++) {
             __m512 scale =
                 _mm512_mul_ps(d, _mm512_set1_ps(act->scale[(job->m0 + m) * n_block + b]));
@@ -71,12 +150,12 @@ TILE_INLINE void add_part(bt_dtype t, const int height, const int width, const t
 }
 
 TILE_INLINE void add_mins(bt_dtype t, const int height, const int width, const tile_job *job,
-                          const uint8_t *head, int64_t at, int64_t b, __m512 acc[4][4])
+                          const uint8_t *head, int64_t at, int64_t b, __m512 acc[TALL][3])
 {
     const bt_act *act = &job->args->act;
     const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
-    __m512 shift[4];
-#pragma GCC unroll 4
+    __m512 shift[TALL];
+#pragma GCC unroll 12
     for (int m = 0; m < height; m++) {
         int64_t i = (job->m0 + m) * n_block + b;
         __m512i total = _mm512_madd_epi16(bcast32(act->sum + i * 2), _mm512_set1_epi16(1));
@@ -85,16 +164,28 @@ TILE_INLINE void add_mins(bt_dtype t, const int height, const int width, const t
 #pragma GCC unroll 4
     for (int p = 0; p < width; p++) {
         __m512 min = load_min(t, head + p * job->panel_bytes, at);
-#pragma GCC unroll 4
+#pragma GCC unroll 12
         for (int m = 0; m < height; m++) acc[m][p] = _mm512_fmadd_ps(min, shift[m], acc[m][p]);
     }
+}
+
+/* Ask for the weights that will be wanted AHEAD bytes later; past the end of a panel that is the
+ * start of the one that takes its place in the next group. */
+TILE_INLINE void ask_ahead(const tile_job *job, const int width, const uint8_t *block, int64_t n)
+{
+    const uint8_t *from = block + AHEAD;
+    if (from >= job->panels + job->panel_bytes) from += (width - 1) * job->panel_bytes;
+#pragma GCC unroll 4
+    for (int p = 0; p < width; p++)
+        for (int64_t i = 0; i < n; i += 64)
+            _mm_prefetch(from + p * job->panel_bytes + i, _MM_HINT_T0);
 }
 
 TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_job *job)
 {
     const bt_panel_shape shape = bt_panel_shape_of(t);
-    __m512 acc[4][4];
-#pragma GCC unroll 4
+    __m512 acc[TALL][3];
+#pragma GCC unroll 12
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++)
@@ -105,11 +196,12 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     for (int64_t b = job->k0; b < job->k1; head += shape.head + shape.chunk * shape.block)
         for (int64_t at = 0; at < shape.chunk && b < job->k1; at++, b++) {
             const uint8_t *block = head + shape.head + at * shape.block;
+            ask_ahead(job, width, block, shape.block + (at ? 0 : shape.head));
             add_part(t, height, width, job, head, block, at, b, 0, acc);
             if (t == BT_Q6_K) add_part(t, height, width, job, head, block, at, b, 1, acc);
             if (has_min(t)) add_mins(t, height, width, job, head, at, b, acc);
         }
-#pragma GCC unroll 4
+#pragma GCC unroll 12
     for (int m = 0; m < height; m++)
 #pragma GCC unroll 4
         for (int p = 0; p < width; p++)
@@ -126,23 +218,50 @@ TILE_INLINE void tile(bt_dtype t, const int height, const int width, const tile_
     TILE(lower, upper, 2, width)                                                                   \
     TILE(lower, upper, 3, width)                                                                   \
     TILE(lower, upper, 4, width)
+#define TALL_TILES(lower, upper)                                                                   \
+    TILE(lower, upper, 5, 1)                                                                       \
+    TILE(lower, upper, 6, 1)                                                                       \
+    TILE(lower, upper, 7, 1)                                                                       \
+    TILE(lower, upper, 8, 1)                                                                       \
+    TILE(lower, upper, 9, 1)                                                                       \
+    TILE(lower, upper, 10, 1)                                                                      \
+    TILE(lower, upper, 11, 1)                                                                      \
+    TILE(lower, upper, 12, 1)
 #define TILE_ROW(lower, width)                                                                     \
     {                                                                                              \
         tile_##lower##_1_##width, tile_##lower##_2_##width, tile_##lower##_3_##width,              \
             tile_##lower##_4_##width                                                               \
     }
+#define TALL_ROW(lower)                                                                            \
+    {                                                                                              \
+        NULL, NULL, NULL, NULL, tile_##lower##_5_1, tile_##lower##_6_1, tile_##lower##_7_1,        \
+            tile_##lower##_8_1, tile_##lower##_9_1, tile_##lower##_10_1, tile_##lower##_11_1,      \
+            tile_##lower##_12_1                                                                    \
+    }
 
-/* A chunk of 16 blocks of 3 panels is at most 26 KiB: it stays in L1 while the rows pass. */
 #define GEMM(lower, upper)                                                                         \
     TILES(lower, upper, 1)                                                                         \
     TILES(lower, upper, 2)                                                                         \
     TILES(lower, upper, 3)                                                                         \
+    TALL_TILES(lower, upper)                                                                       \
+    static void open_##lower(open_job *job, open_acc *acc, int64_t n_panel)                        \
+    {                                                                                              \
+        open_tiles(BT_##upper, job, acc, n_panel);                                                 \
+    }                                                                                              \
     void bt_gemm_##lower##_avx512vnni(const void *args, int64_t begin, int64_t end)                \
     {                                                                                              \
-        static tile_fn *const fn[3][6] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),                  \
-                                          TILE_ROW(lower, 3)};                                     \
+        static tile_fn *const low[3][TILE_HEIGHTS] = {TILE_ROW(lower, 1), TILE_ROW(lower, 2),      \
+                                                      TILE_ROW(lower, 3)};                         \
+        static tile_fn *const tall[1][TILE_HEIGHTS] = {TALL_ROW(lower)};                           \
+        static const open_plan plan = {open_##lower, OPEN_PANELS, OPEN_HEIGHT, false};             \
         const bt_gemm_args *a = args;                                                              \
-        drive_gemm(&(tile_set){fn, 4, 3, BT_##upper, a->n_col / BT_ACT_BLOCK, 16}, a, begin, end); \
+        const int64_t n_block = a->n_col / BT_ACT_BLOCK;                                           \
+        if (a->n_m <= 4)                                                                           \
+            drive_gemm(&(tile_set){low, 4, 3, BT_##upper, n_block, 0}, a, begin, end);             \
+        else if (a->n_m <= TALL)                                                                   \
+            drive_gemm(&(tile_set){tall, TALL, 1, BT_##upper, n_block, 0}, a, begin, end);         \
+        else                                                                                       \
+            drive_open(BT_##upper, &plan, a, begin, end);                                          \
     }
 
 GEMM(q8_0, Q8_0)

@@ -16,7 +16,7 @@
 
 #define TILE_INLINE static inline __attribute__((always_inline))
 
-enum { M_BAND = 60, PANELS_MAX = 4, ACC_STRIDE = PANELS_MAX * BT_PANEL_ROWS };
+enum { TILE_HEIGHTS = 12, M_BAND = 60, PANELS_MAX = 4, ACC_STRIDE = PANELS_MAX * BT_PANEL_ROWS };
 
 /* What a tile works on: rows m0.. and panels 0.. of `panels`, K units k0..k1 (blocks or columns).
  */
@@ -32,7 +32,7 @@ typedef void tile_fn(const tile_job *job);
 
 /* The tiles of one weight type: fn[width - 1][height - 1]. */
 typedef struct tile_set {
-    tile_fn *const (*fn)[6];
+    tile_fn *const (*fn)[TILE_HEIGHTS];
     int height, width; // largest there are
     bt_dtype dtype;
     int64_t n_k;   // K units of the matrix

@@ -155,9 +155,11 @@ TILE_INLINE void gather_rows(bt_dtype t, const bool sign, open_job *j)
     for (int64_t m = 0; m < j->n_m; m++) {
         int64_t at = (j->m0 + m) * n_block + j->k0;
         const int8_t *q = act->q + at * BT_ACT_BLOCK;
-        for (int64_t i = 0; i < j->n_k * BT_ACT_BLOCK; i += 64)
-            _mm512_store_si512(r->q[m] + i, _mm512_maskz_loadu_epi64(
-                                                i + 64 > j->n_k * BT_ACT_BLOCK ? 0x0F : 0xFF, q + i));
+        for (int64_t i = 0; i < j->n_k * BT_ACT_BLOCK; i += 64) {
+            __mmask8 part = i + 64 > j->n_k * BT_ACT_BLOCK ? 0x0F : 0xFF;
+            _mm_prefetch(q + i + OPEN_BLOCKS * BT_ACT_BLOCK, _MM_HINT_T0);
+            _mm512_store_si512(r->q[m] + i, _mm512_maskz_loadu_epi64(part, q + i));
+        }
         __m256 scale = _mm256_maskz_loadu_ps(mask, act->scale + at);
         __m256i sum = _mm256_maskz_loadu_epi32(mask, act->sum + at * 2);
         _mm256_store_ps(r->scale[m], scale);
@@ -219,9 +221,8 @@ TILE_INLINE void run_band(bt_dtype t, const open_plan *plan, open_job *j, int64_
         for (int64_t i = 0, n; i < n_panel; i += n) {
             n = bt_min_i64(plan->width, n_panel - i);
             for (int64_t o = 0; o < n; o++)
-                open_chunk(t, plan->sign,
-                           (const uint8_t *)j->args->panels + (p + i + o) * bytes, ahead, j,
-                           j->w[o]);
+                open_chunk(t, plan->sign, (const uint8_t *)j->args->panels + (p + i + o) * bytes,
+                           ahead, j, j->w[o]);
             plan->run(j, j->acc + i, n);
         }
     }

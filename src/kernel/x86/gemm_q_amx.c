@@ -14,7 +14,7 @@
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_open.h"
 
-enum { TILE_ROWS = 16, LEAD = 3, AMX_ROWS_MIN = 6 };
+enum { TILE_ROWS = 16, LEAD = 3, AMX_ROWS_MIN = 32 };
 
 typedef struct tile_config {
     uint8_t palette, start_row, reserved[14];
@@ -23,21 +23,23 @@ typedef struct tile_config {
 } tile_config;
 
 /* Blocks are multiplied whole, or in halves of 16 columns where the format scales by 16. */
-static void configure(bt_dtype t, int64_t n_row)
+static void configure(bt_dtype t)
 {
     tile_config c = {.palette = 1};
     const int n_quad = t == BT_Q6_K ? 4 : 8;
     for (int i = 0; i < 8; i++) {
         c.row_bytes[i] = (uint16_t)(i == 4 || i == 5 ? 4 * n_quad : 64);
-        c.n_row[i] = (uint8_t)(i < 6 ? n_row : n_quad);
+        c.n_row[i] = (uint8_t)(i < 6 ? TILE_ROWS : n_quad);
     }
     __asm__ volatile("ldtilecfg %0" ::"m"(c));
 }
 
 /* One tile of rows times one panel, over a chunk. */
 typedef struct amx_job {
-    const int8_t *a, *next_a; // its activations, and those of the tile that comes next
+    const int8_t *a; // its activations
     const open_block *w;
+    const int8_t *next_a; // of the tile that comes next
+    const open_block *next_w;
     int64_t n_part; // blocks, or halves
     const float (*scale)[OPEN_BLOCKS], (*shift)[OPEN_BLOCKS];
     int32_t (*sums)[TILE_ROWS * BT_PANEL_ROWS]; // [4], where tiles are stored
@@ -73,21 +75,21 @@ TILE_INLINE void store(const amx_job *j, const int slot)
     if (slot == 3) _tile_stored(3, j->sums[3], 64);
 }
 
-TILE_INLINE void scale_rows(bt_dtype t, const int height, const amx_job *j, int64_t part,
-                            const int slot, __m512 acc[TILE_ROWS])
+TILE_INLINE void scale_rows(bt_dtype t, const amx_job *j, int64_t part, const int slot,
+                            __m512 acc[TILE_ROWS])
 {
     const int64_t b = t == BT_Q6_K ? part / 2 : part;
     const int32_t *sums = j->sums[slot];
     __m512 d = _mm512_load_ps(j->w[b].d[t == BT_Q6_K ? part % 2 : 0]);
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++) {
+    for (int m = 0; m < TILE_ROWS; m++) {
         __m512 sum = _mm512_cvtepi32_ps(_mm512_load_si512(sums + m * BT_PANEL_ROWS));
         acc[m] = _mm512_fmadd_ps(sum, _mm512_mul_ps(d, _mm512_set1_ps(j->scale[m][b])), acc[m]);
     }
     if (!has_min(t)) return;
     __m512 min = _mm512_load_ps(j->w[b].m);
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++)
+    for (int m = 0; m < TILE_ROWS; m++)
         acc[m] = _mm512_fmadd_ps(min, _mm512_set1_ps(j->shift[m][b]), acc[m]);
 }
 
@@ -101,19 +103,22 @@ TILE_INLINE void begin_tile(bt_dtype t, const amx_job *j)
 }
 
 /* A whole chunk of a tile that was begun; begins the next. */
-TILE_INLINE void run_whole(bt_dtype t, const int height, const amx_job *j, __m512 acc[TILE_ROWS])
+TILE_INLINE void run_whole(bt_dtype t, const amx_job *j, __m512 acc[TILE_ROWS])
 {
     const int n = t == BT_Q6_K ? 2 * OPEN_BLOCKS : OPEN_BLOCKS;
 #pragma GCC unroll 16
     for (int i = 0; i < n; i++) {
-        multiply(t, i + LEAD < n ? j->a : j->next_a, j->w, (i + LEAD) % n, (i + LEAD) % 4);
+        if (i + LEAD < n)
+            multiply(t, j->a, j->w, i + LEAD, (i + LEAD) % 4);
+        else
+            multiply(t, j->next_a, j->next_w, (i + LEAD) % n, (i + LEAD) % 4);
         store(j, (i + 1) % 4);
-        scale_rows(t, height, j, i, i % 4, acc);
+        scale_rows(t, j, i, i % 4, acc);
     }
 }
 
 /* The rest of a row of weights, fewer blocks than a chunk, of a tile that was begun. */
-TILE_INLINE void run_rest(bt_dtype t, const int height, const amx_job *j, __m512 acc[TILE_ROWS])
+TILE_INLINE void run_rest(bt_dtype t, const amx_job *j, __m512 acc[TILE_ROWS])
 {
     const int64_t n = j->n_part;
     for (int64_t part = 0; part < n; part += 4)
@@ -121,64 +126,66 @@ TILE_INLINE void run_rest(bt_dtype t, const int height, const amx_job *j, __m512
         for (int i = 0; i < 4; i++) {
             if (part + i + LEAD < n) multiply(t, j->a, j->w, part + i + LEAD, (i + LEAD) % 4);
             if (part + i + 1 < n) store(j, (i + 1) % 4);
-            if (part + i < n) scale_rows(t, height, j, part + i, i, acc);
+            if (part + i < n) scale_rows(t, j, part + i, i, acc);
         }
 }
 
-TILE_INLINE void run_tile(bt_dtype t, const int height, const amx_job *j, const bool whole,
-                          const bool first, float (*out)[BT_PANEL_ROWS])
+TILE_INLINE void run_tile(bt_dtype t, const amx_job *j, const bool whole, const bool first,
+                          float (*out)[BT_PANEL_ROWS])
 {
     __m512 acc[TILE_ROWS];
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++) acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out[m]);
+    for (int m = 0; m < TILE_ROWS; m++)
+        acc[m] = first ? _mm512_setzero_ps() : _mm512_load_ps(out[m]);
     if (whole)
-        run_whole(t, height, j, acc);
+        run_whole(t, j, acc);
     else
-        run_rest(t, height, j, acc);
+        run_rest(t, j, acc);
 #pragma GCC unroll 16
-    for (int m = 0; m < height; m++) _mm512_store_ps(out[m], acc[m]);
+    for (int m = 0; m < TILE_ROWS; m++) _mm512_store_ps(out[m], acc[m]);
 }
 
-/* All tiles of a band times one panel. */
-TILE_INLINE void run_tiles(bt_dtype t, const int height, open_job *o, open_acc *acc)
+/* All tiles of a band and of the opened panels: rows outside, so that their activations stay. */
+TILE_INLINE void run_tiles(bt_dtype t, open_job *o, open_acc *acc, int64_t n_panel)
 {
     int32_t sums[4][TILE_ROWS * BT_PANEL_ROWS] __attribute__((aligned(64)));
     const bool whole = o->n_k == OPEN_BLOCKS, first = o->k0 == 0;
-    for (int64_t at = 0; at < o->n_m; at += TILE_ROWS) {
-        int64_t m = tile_row(o, at, TILE_ROWS), next = tile_row(o, at + TILE_ROWS, TILE_ROWS);
-        amx_job j = {.a = o->rows.q[m],
-                     .next_a = o->rows.q[next],
-                     .w = o->w[0],
-                     .n_part = t == BT_Q6_K ? 2 * o->n_k : o->n_k,
-                     .scale = (const float(*)[OPEN_BLOCKS])o->rows.scale[m],
-                     .shift = (const float(*)[OPEN_BLOCKS])o->rows.shift[m],
-                     .sums = sums};
-        if (at == 0 || !whole) begin_tile(t, &j);
+    const int64_t n_tile = bt_div_up(o->n_m, TILE_ROWS) * n_panel;
+    amx_job j = {.next_a = o->rows.q[0],
+                 .next_w = o->w[0],
+                 .n_part = t == BT_Q6_K ? 2 * o->n_k : o->n_k,
+                 .sums = sums};
+    for (int64_t i = 0; i < n_tile; i++) {
+        int64_t at = i / n_panel * TILE_ROWS, m = tile_row(o, at, TILE_ROWS), next = i + 1;
+        j.a = j.next_a;
+        j.w = j.next_w;
+        j.next_a = o->rows.q[tile_row(o, next / n_panel * TILE_ROWS, TILE_ROWS)];
+        j.next_w = o->w[next % n_panel];
+        j.scale = (const float(*)[OPEN_BLOCKS])o->rows.scale[m];
+        j.shift = (const float(*)[OPEN_BLOCKS])o->rows.shift[m];
+        float(*out)[BT_PANEL_ROWS] = &acc[i % n_panel][at];
+        if (i == 0 || !whole) begin_tile(t, &j);
         if (whole)
-            run_tile(t, height, &j, true, first, &(*acc)[at]);
+            run_tile(t, &j, true, first, out);
         else
-            run_tile(t, height, &j, false, first, &(*acc)[at]);
+            run_tile(t, &j, false, first, out);
     }
 }
 
 #define GEMM(lower, upper)                                                                         \
     static void run_##lower(open_job *job, open_acc *acc, int64_t n_panel)                         \
     {                                                                                              \
-        (void)n_panel; /* 1 */                                                                     \
-        if (job->n_m > 8)                                                                          \
-            run_tiles(BT_##upper, TILE_ROWS, job, acc);                                            \
-        else                                                                                       \
-            run_tiles(BT_##upper, 8, job, acc);                                                    \
+        run_tiles(BT_##upper, job, acc, n_panel);                                                  \
     }                                                                                              \
     void bt_gemm_##lower##_amx(const void *args, int64_t begin, int64_t end)                       \
     {                                                                                              \
-        static const open_plan plan = {run_##lower, 1, TILE_ROWS, true};                           \
+        static const open_plan plan = {run_##lower, OPEN_PANELS, TILE_ROWS, true};                 \
         const bt_gemm_args *a = args;                                                              \
         if (a->n_m < AMX_ROWS_MIN || begin >= end) {                                               \
             bt_gemm_##lower##_avx512vnni(args, begin, end);                                        \
             return;                                                                                \
         }                                                                                          \
-        configure(BT_##upper, bt_min_i64(a->n_m, TILE_ROWS));                                      \
+        configure(BT_##upper);                                                                     \
         drive_open(BT_##upper, &plan, a, begin, end);                                              \
         _tile_release();                                                                           \
     }

@@ -7,6 +7,7 @@
 #include "tensor/half.h"
 #include <math.h>
 
+#if !defined(__AVX512F__) // has its own: act_avx512.c
 static void quant_block(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sum)
 {
     vf v[32 / W];
@@ -40,6 +41,7 @@ void NAME(act_quant)(const void *args, int64_t begin, int64_t end)
                         a->out.q + at * BT_ACT_BLOCK, &a->out.scale[at], &a->out.sum[at * 2]);
         }
 }
+#endif
 
 void NAME(act_bf16)(const void *args, int64_t begin, int64_t end)
 {
