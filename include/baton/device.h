@@ -40,6 +40,7 @@ typedef struct bt_device_config {
     int32_t n_thread;      /* cpu: 1..256; 0: one a processor */
     const char *cpu_level; /* cpu, paced: "ref", "avx2", "avx512", "avx512vnni", "amx"; NULL:
                               $BATON_CPU, else the best */
+    bool pin;              /* cpu: keep each worker thread on a processor of its own */
     int64_t kernel_ns;     /* paced: how long a launch takes on the device */
     int64_t launch_ns;     /* paced: how long enqueuing a launch takes the host */
 } bt_device_config;

@@ -34,6 +34,8 @@ typedef struct bt_engine_config {
     const char *model;     /* GGUF file, Hugging Face directory, or "synth:SHAPE:TYPE" */
     const char *cpu_level; /* cap: "ref", "avx2", "avx512", ...; NULL: $BATON_CPU, else the best */
     int32_t n_thread;      /* worker threads, 1..256; default: one a processor */
+    bool pin_threads;      /* keep each worker on a processor of its own; default: where the system
+                            * likes. For machines that do nothing else */
     int32_t n_ctx;         /* tokens a request may hold, prompt + output, 1..the model's;
                             * default: the model's, at most 8192 */
     int32_t n_seq_max;     /* requests running at once, 1..1024; default 16 */

@@ -68,6 +68,8 @@ const bt_arg bt_engine_args[BT_N_ENGINE_ARG] = {
      "tokens of prompt and output together; default: the model's, <= 8192"},
     {"threads", 0, BT_ARG_I32, AT(n_thread), 1, 256, "N",
      "worker threads; default: one a processor"},
+    {"pin", 0, BT_ARG_FLAG, AT(pin_threads), 0, 0, NULL,
+     "keep each worker on a processor of its own"},
     {"cpu", 0, BT_ARG_TEXT, AT(cpu_level), 0, 0, "LEVEL",
      "highest kernels: ref, avx2, avx512, ...; default: $BATON_CPU or the best"},
     {"kv-type", 0, BT_ARG_DTYPE, AT(kv_dtype), 0, 0, "TYPE",

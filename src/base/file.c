@@ -52,6 +52,22 @@ bt_status bt_file_map(bt_file *file, const char *path)
     return st;
 }
 
+void bt_file_advise(const bt_file *file, const void *at, size_t len, bt_file_need need)
+{
+#ifndef MADV_POPULATE_READ
+    enum { MADV_POPULATE_READ = 22 }; // Linux 5.14; older kernels refuse it, and nothing is lost
+#endif
+    static const int advice[] = {[BT_FILE_SOON] = MADV_WILLNEED,
+                                 [BT_FILE_NOW] = MADV_POPULATE_READ,
+                                 [BT_FILE_DONE] = MADV_DONTNEED};
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)at, end = first + len;
+    assert((const uint8_t *)at >= file->bytes && len <= file->len);
+    (void)file;
+    first = need == BT_FILE_DONE ? (first + page - 1) / page * page : first / page * page;
+    if (need == BT_FILE_DONE) end = end / page * page; // what neighbours share stays
+    if (first < end) (void)!madvise((void *)first, end - first, advice[need]);
+}
+
 void bt_file_unmap(bt_file *file)
 {
     if (file->bytes && file->bytes != nothing) munmap((void *)file->bytes, file->len);

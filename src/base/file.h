@@ -14,6 +14,14 @@ BT_CHECKED bt_status bt_file_map(bt_file *file, const char *path);
 /* Undo bt_file_map; {0} is nothing. */
 void bt_file_unmap(bt_file *file);
 
+/* What will happen to a part of a mapping; the system may do with it what it likes. */
+typedef enum bt_file_need {
+    BT_FILE_SOON, // it will be read: begin to
+    BT_FILE_NOW,  // it is read next, from end to end: map it at once, not page by page
+    BT_FILE_DONE  // it will not be read again soon: its pages need not stay in this process
+} bt_file_need;
+void bt_file_advise(const bt_file *file, const void *at, size_t len, bt_file_need need);
+
 /* Append a whole file to `ret_bytes`; LIMIT when it is larger than len_max. */
 BT_CHECKED bt_status bt_file_read(const char *path, size_t len_max, bt_buf *ret_bytes);
 

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/* team: spin-then-park workers.
+/* team: threads that take chunks of the current step until the run is over.
  *
- * Every thread walks the whole list. `progress` counts the steps that are over; a thread enters
- * step i once progress has reached i. A step of one chunk is thread 0's alone: the others do not
- * even look in, so a run of small steps costs no synchronisation. In a step of several chunks
- * thread t begins with chunk t; what is left is handed out by `ticket`. The last thread to arrive
- * resets both counters and moves progress on.
+ * One word says what there is to take: the step, how many chunks it has, how many have been taken.
+ * Taking one is one atomic addition. Whoever ends the last chunk of a step goes on: it runs the
+ * steps of one chunk that follow by itself, and publishes the next step that there is something to
+ * share of, keeping one chunk of it.
  *
- *   progress    0         1    2    3         4
- *   t0 |##c0##|##c2##|.|##|.|##|.|##c0##| ...        steps 1 and 2 have one chunk
- *   t1 |##c1####|......waits.....|##c1##| ...
+ *   word   | step | chunks | hole | taken |
  *
- * Between runs workers spin on `epoch` for a short while and then park on a futex; `n_parked` tells
- * the caller whether a wake is needed at all.
+ *   t0 |##0.0##|##0.2##|            |##2.0##|         steps 0 and 2 are shared; 1 has one chunk,
+ *   t1 |##0.1##|##0.3##|##1##|      |##2.1##|         and t1, which ended step 0, runs it
  *
- * A thread that the system has taken off its core stalls a step for as long as it is away, so
- * waiting threads yield after SPIN turns: with more threads than cores the others can then run.
- */
+ * Nobody waits for a thread, only for chunks: one that the system has taken off its core takes part
+ * again when it is back, and stalls a step only if it was in the middle of a chunk. A thread that
+ * publishes keeps the chunk of its own number (the hole in what the others count), so with two
+ * threads each reads the same part of the weights every time.
+ *
+ * Threads with nothing to take look at the word for a short while, then yield, then park on a futex;
+ * `n_parked` tells a publisher whether a wake is needed at all. */
 #define _GNU_SOURCE
 #include "base/team.h"
 #include "base/alloc.h"
@@ -31,6 +32,8 @@
 #include <unistd.h>
 
 enum { THREAD_MAX = 256, SPIN = 2000, YIELD = 50, CACHE_LINE = 64 };
+enum { TAKEN_BITS = 18, HOLE_BITS = 8, COUNT_BITS = 18 };
+enum { CHUNK_MAX = (1 << COUNT_BITS) - 2 * THREAD_MAX, STEP_MAX = 1 << 20 };
 
 typedef struct bt_team_worker {
     bt_team *team;
@@ -43,17 +46,17 @@ struct bt_team {
     int n_started; // worker threads that exist: n_thread - 1 once new() succeeded
     bt_team_worker worker[THREAD_MAX];
 
-    bt_step (*step)(const void *ctx, int i); // the current run; written before epoch moves
+    bt_step (*step)(const void *ctx,
+                    int i); // the current run; read by those who have a chunk of it
     const void *ctx;
     int n_step;
-    int64_t *stamp; // thread 0's alone; NULL: nobody wants to know
+    int64_t *stamp; // [n_step] written by whoever begins a step; NULL: nobody wants to know
 
-    _Alignas(CACHE_LINE) _Atomic int64_t ticket; // the next chunk nobody has
-    _Alignas(CACHE_LINE) atomic_int n_arrived;   // threads through with the current step
-    _Alignas(CACHE_LINE) atomic_int progress;    // steps of this run that are over
-    _Alignas(CACHE_LINE) _Atomic uint32_t epoch; // runs begun; the futex word
+    _Alignas(CACHE_LINE) _Atomic uint64_t word;
+    _Alignas(CACHE_LINE) atomic_int n_done;      // chunks of the shared step that are over
+    _Alignas(CACHE_LINE) atomic_bool over;       // the run is
+    _Alignas(CACHE_LINE) _Atomic uint32_t epoch; // wakes; the futex word
     atomic_int n_parked;
-    atomic_int n_inside; // workers still inside the current run
     atomic_bool stop;
 };
 
@@ -74,115 +77,171 @@ static void futex_wake_all(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* ---- steps and their chunks ---- */
+
+/* Step i, its grain made larger where there would be more chunks than the word can count: by the
+ * shape alone, as everything about chunks. */
+static bt_step step_at(const bt_team *team, int i, int64_t *ret_n_chunk)
+{
+    bt_step s = team->step(team->ctx, i);
+    assert(s.grain >= 1);
+    int64_t n = bt_div_up(s.n_item, s.grain);
+    if (n > CHUNK_MAX) {
+        s.grain *= bt_div_up(n, CHUNK_MAX);
+        n = bt_div_up(s.n_item, s.grain);
+    }
+    *ret_n_chunk = n;
+    return s;
+}
+
 static void run_chunk(const bt_step *s, int64_t chunk)
 {
     int64_t begin = chunk * s->grain;
     s->fn(s->args, begin, bt_min_i64(begin + s->grain, s->n_item));
 }
 
-/* Return once `i` steps are over. */
-static void await_progress(bt_team *team, int i)
+/* ---- the word ---- */
+
+static uint64_t word_of(int step, int64_t n_chunk, int hole)
 {
-    for (int turn = 0; atomic_load_explicit(&team->progress, memory_order_acquire) < i; turn++) {
-        if (turn < SPIN)
-            relax();
-        else
-            sched_yield();
+    return (uint64_t)step << (COUNT_BITS + HOLE_BITS + TAKEN_BITS) |
+           (uint64_t)n_chunk << (HOLE_BITS + TAKEN_BITS) | (uint64_t)hole << TAKEN_BITS;
+}
+
+static int64_t count_in(uint64_t w)
+{
+    return (int64_t)(w >> (HOLE_BITS + TAKEN_BITS) & ((1u << COUNT_BITS) - 1));
+}
+
+static int64_t taken_in(uint64_t w) { return (int64_t)(w & ((1u << TAKEN_BITS) - 1)); }
+static int64_t hole_in(uint64_t w) { return (int64_t)(w >> TAKEN_BITS & ((1u << HOLE_BITS) - 1)); }
+static int step_in(uint64_t w) { return (int)(w >> (COUNT_BITS + HOLE_BITS + TAKEN_BITS)); }
+
+/* Anything left? The publisher's own chunk is not among what is taken by counting. */
+static bool has_chunk(uint64_t w) { return taken_in(w) + 1 < count_in(w); }
+
+static bool take(bt_team *team, int *ret_step, int64_t *ret_chunk)
+{
+    if (!has_chunk(atomic_load_explicit(&team->word, memory_order_relaxed))) return false;
+    uint64_t w = atomic_fetch_add_explicit(&team->word, 1, memory_order_acq_rel);
+    if (!has_chunk(w)) return false;
+    *ret_step = step_in(w);
+    *ret_chunk = taken_in(w) + (taken_in(w) >= hole_in(w));
+    return true;
+}
+
+/* Sequentially consistent, as parking is: either the publisher sees who is parked, or they see the
+ * word. */
+static void publish(bt_team *team, uint64_t word)
+{
+    atomic_store(&team->word, word);
+    if (atomic_load(&team->n_parked)) {
+        atomic_fetch_add(&team->epoch, 1);
+        futex_wake_all(&team->epoch);
     }
 }
 
-/* Thread t's part of step i, which all threads share. */
-static void share_step(bt_team *team, const bt_step *s, int64_t n_chunk, int t, int i)
+/* ---- running ---- */
+
+static void stamp(bt_team *team, int i)
 {
-    if (t < n_chunk) run_chunk(s, t);
-    if (n_chunk > team->n_thread)
-        for (int64_t c;
-             (c = atomic_fetch_add_explicit(&team->ticket, 1, memory_order_relaxed)) < n_chunk;)
-            run_chunk(s, c);
-    if (atomic_fetch_add_explicit(&team->n_arrived, 1, memory_order_acq_rel) < team->n_thread - 1)
-        return;
-    atomic_store_explicit(&team->n_arrived, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->ticket, team->n_thread, memory_order_relaxed);
-    atomic_store_explicit(&team->progress, i + 1, memory_order_release);
+    if (team->stamp) team->stamp[i] = bt_now_ns();
 }
 
-static void walk(bt_team *team, int t)
+/* Run the steps from i on that have one chunk or none; return the first that has more, or n_step.
+ * Everything before step i is over, and nobody else is at work. */
+static int run_alone(bt_team *team, int i, bt_step *ret_step, int64_t *ret_n_chunk)
 {
-    for (int i = 0; i < team->n_step; i++) {
-        bt_step s = team->step(team->ctx, i);
-        int64_t n_chunk = bt_div_up(s.n_item, s.grain);
-        assert(s.grain >= 1);
-        if (t == 0 && team->stamp) {
-            await_progress(team, i);
-            team->stamp[i] = bt_now_ns();
-        }
-        if (n_chunk > 1) {
-            await_progress(team, i);
-            share_step(team, &s, n_chunk, t, i);
-        } else if (t == 0) {
-            await_progress(team, i);
-            if (n_chunk) run_chunk(&s, 0);
-            atomic_store_explicit(&team->progress, i + 1, memory_order_release);
-        }
+    for (; i < team->n_step; i++) {
+        *ret_step = step_at(team, i, ret_n_chunk);
+        stamp(team, i);
+        if (*ret_n_chunk > 1 && team->n_thread > 1) break;
+        for (int64_t c = 0; c < *ret_n_chunk; c++) run_chunk(ret_step, c);
     }
+    return i;
 }
 
-/* Return the new epoch once a run begins. */
-static uint32_t await_epoch(bt_team *team, uint32_t seen)
+/* Go on from step i, before which all is over: to the next step that is shared, of which thread t
+ * runs a chunk, and as long as that chunk is a step's last. */
+static void go_on(bt_team *team, int i, int t)
+{
+    bt_step s;
+    int64_t n;
+    while ((i = run_alone(team, i, &s, &n)) < team->n_step) {
+        int own = t < n ? t : 0;
+        atomic_store_explicit(&team->n_done, 0, memory_order_relaxed);
+        publish(team, word_of(i, n, own));
+        run_chunk(&s, own);
+        if (atomic_fetch_add_explicit(&team->n_done, 1, memory_order_acq_rel) + 1 < n) return;
+        i++;
+    }
+    atomic_store_explicit(&team->word, 0, memory_order_relaxed);
+    atomic_store_explicit(&team->over, true, memory_order_release);
+}
+
+/* Run a chunk that was taken. */
+static void work(bt_team *team, int i, int64_t chunk, int t)
+{
+    int64_t n;
+    bt_step s = step_at(team, i, &n);
+    run_chunk(&s, chunk);
+    if (atomic_fetch_add_explicit(&team->n_done, 1, memory_order_acq_rel) + 1 == n)
+        go_on(team, i + 1, t);
+}
+
+/* Return when there may be something to take, or the team stops. */
+static void await_word(bt_team *team)
 {
     for (int turn = 0; turn < SPIN + YIELD; turn++) {
-        uint32_t now = atomic_load_explicit(&team->epoch, memory_order_acquire);
-        if (now != seen) return now;
+        if (has_chunk(atomic_load_explicit(&team->word, memory_order_relaxed))) return;
         if (turn < SPIN)
             relax();
         else
             sched_yield();
     }
     atomic_fetch_add(&team->n_parked, 1);
-    uint32_t now;
-    while ((now = atomic_load(&team->epoch)) == seen) futex_wait(&team->epoch, seen);
+    uint32_t seen = atomic_load(&team->epoch);
+    if (!has_chunk(atomic_load(&team->word)) && !atomic_load(&team->stop))
+        futex_wait(&team->epoch, seen);
     atomic_fetch_sub(&team->n_parked, 1);
-    return now;
 }
 
 static void *worker_main(void *arg)
 {
     bt_team_worker *self = arg;
     bt_team *team = self->team;
-    uint32_t seen = 0;
-    for (;;) {
-        seen = await_epoch(team, seen);
-        if (atomic_load(&team->stop)) return NULL;
-        walk(team, self->t);
-        atomic_fetch_sub_explicit(&team->n_inside, 1, memory_order_release);
+    while (!atomic_load_explicit(&team->stop, memory_order_relaxed)) {
+        int i;
+        int64_t chunk;
+        if (take(team, &i, &chunk))
+            work(team, i, chunk, self->t);
+        else
+            await_word(team);
     }
-}
-
-static void begin_epoch(bt_team *team)
-{
-    atomic_fetch_add(&team->epoch, 1);
-    if (atomic_load(&team->n_parked)) futex_wake_all(&team->epoch);
+    return NULL;
 }
 
 void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
                  int n_step)
 {
     if (n_step <= 0) return;
+    assert(n_step < STEP_MAX);
     team->step = step;
     team->ctx = ctx;
     team->n_step = n_step;
-    atomic_store_explicit(&team->ticket, team->n_thread, memory_order_relaxed);
-    atomic_store_explicit(&team->progress, 0, memory_order_relaxed);
-    atomic_store_explicit(&team->n_inside, team->n_thread - 1, memory_order_relaxed);
-    if (team->n_thread > 1) begin_epoch(team);
-    walk(team, 0);
-    await_progress(team, n_step);
-    // A worker may still be reading the step list: it must be out before the caller may change it.
-    for (int turn = 0; atomic_load_explicit(&team->n_inside, memory_order_acquire) > 0; turn++) {
-        if (turn < SPIN)
+    atomic_store_explicit(&team->over, false, memory_order_relaxed);
+    go_on(team, 0, 0);
+    for (int turn = 0; !atomic_load_explicit(&team->over, memory_order_acquire);) {
+        int i;
+        int64_t chunk;
+        if (take(team, &i, &chunk)) {
+            work(team, i, chunk, 0);
+            turn = 0;
+        } else if (turn++ < SPIN) {
             relax();
-        else
+        } else {
             sched_yield();
+        }
     }
 }
 
@@ -225,11 +284,25 @@ bt_status bt_team_new(int n_thread, bt_team **ret_team)
     return BT_OK;
 }
 
+void bt_team_pin(bt_team *team)
+{
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all)) return;
+    for (int cpu = 0, t = 0; cpu < CPU_SETSIZE && t <= team->n_started; cpu++) {
+        cpu_set_t one;
+        if (!CPU_ISSET(cpu, &all)) continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one); // the first processor is left to the caller
+        if (t++) pthread_setaffinity_np(team->worker[t - 2].thread, sizeof one, &one);
+    }
+}
+
 void bt_team_free(bt_team *team)
 {
     if (!team) return;
     atomic_store(&team->stop, true);
-    begin_epoch(team);
+    atomic_fetch_add(&team->epoch, 1);
+    futex_wake_all(&team->epoch);
     for (int i = 0; i < team->n_started; i++) pthread_join(team->worker[i].thread, NULL);
     bt_free(team);
 }

@@ -5,9 +5,9 @@
  * depend on the step alone, never on the number of threads, so results do not either; which thread
  * takes a chunk is decided as it runs. All chunks of a step end before the next step begins.
  *
- *          step 0              step 1
- *   t0 |##c0##|##c3##|.barrier.|##c0##| ...      the caller of bt_team_run is t0
- *   t1 |##c1##|##c2##|.barrier.|##c1##| ...
+ *          step 0         step 1
+ *   t0 |##c0##|##c3##|    |##c0##| ...      the caller of bt_team_run is t0
+ *   t1 |##c1##|##c2##|....|##c1##| ...
  */
 #pragma once
 #include "base/status.h"
@@ -28,12 +28,17 @@ BT_CHECKED bt_status bt_team_new(int n_thread, bt_team **ret_team);
 void bt_team_free(bt_team *team); // NULL is nothing
 int bt_team_size(const bt_team *team);
 
-/* Run step(ctx, 0), ..., step(ctx, n_step - 1) in order and return when all is done. `step` must be
- * pure: every thread calls it. One caller at a time. Never fails, never allocates. */
+/* Keep each thread but the caller's on a processor of its own, as far as the process may use so many;
+ * best effort. */
+void bt_team_pin(bt_team *team);
+
+/* Run step(ctx, 0), ..., step(ctx, n_step - 1) (fewer than 2^20) in order and return when all is
+ * done. `step` must be pure: every thread calls it. One caller at a time. Never fails, never
+ * allocates. */
 void bt_team_run(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
                  int n_step);
 
-/* The same, and thread 0 notes the clock: stamp[i] when step i began, stamp[n_step] at the end. */
+/* The same, noting the clock: stamp[i] when step i began, stamp[n_step] at the end. */
 void bt_team_run_timed(bt_team *team, bt_step (*step)(const void *ctx, int i), const void *ctx,
                        int n_step, int64_t *ret_stamp);
 

@@ -352,6 +352,7 @@ bt_status bt_device_cpu_open(const bt_device_config *config, bt_device **ret_dev
     bt_signal_init(&d->work);
     d->base.takes_turns = true;
     bt_status st = bt_team_new(config->n_thread ? config->n_thread : bt_cpu_count(), &d->team);
+    if (st == BT_OK && config->pin) bt_team_pin(d->team);
     if (st == BT_OK)
         st = bt_alloc_array((void **)&d->stamp, STAMP_MAX + 1, sizeof *d->stamp, BT_MEM_DEVICE);
     if (st != BT_OK) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* device: the registry and the public calls. These look up the device's own function; those that
- * submit go to the capture's log while the stream has one. What is below captures is parts.c. */
+ * submit go to the capture's log while the stream has one. What is below captures is devparts.c. */
 #include "device/device.h"
 #include "base/alloc.h"
 #include "base/bits.h"

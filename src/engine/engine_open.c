@@ -26,6 +26,7 @@ static bt_status open_runner(const bt_engine_config *config, const bt_capacity *
     bt_model_runner_config runner = {
         .limits = capacity->sched.limits,
         .n_thread = capacity->n_thread,
+        .pin = config->pin_threads,
         .cpu_level = config->cpu_level,
         .dispatch_off = config->dispatch_off,
         .n_host_thread = config->n_host_thread,

@@ -190,9 +190,11 @@ static bt_status open_parts(model_runner *r, const bt_model_file *file,
     BT_TRY(bt_alloc_array((void **)&r->in_desc, n_input, sizeof *r->in_desc, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&r->next_desc, n_input, sizeof *r->next_desc, BT_MEM_PLAN));
     BT_TRY(bt_alloc_array((void **)&r->in_ptr, n_input, sizeof *r->in_ptr, BT_MEM_PLAN));
-    BT_TRY(bt_device_open(
-        "cpu", &(bt_device_config){.n_thread = config->n_thread, .cpu_level = config->cpu_level},
-        &r->device));
+    BT_TRY(bt_device_open("cpu",
+                          &(bt_device_config){.n_thread = config->n_thread,
+                                              .pin = config->pin,
+                                              .cpu_level = config->cpu_level},
+                          &r->device));
     bt_device_set_trace(r->device, config->trace);
     bt_op_env env = {.kernels = r->device->kernels};
     BT_TRY(

@@ -10,6 +10,7 @@
 typedef struct bt_model_runner_config {
     bt_batch_limits limits;
     int32_t n_thread;      // 0: one a processor
+    bool pin;              // each on its own
     const char *cpu_level; // NULL: the best there is, capped by $BATON_CPU
     uint32_t dispatch_off; // BT_NO_... of dispatch.h
     int32_t n_host_thread; // 0: one

@@ -74,12 +74,17 @@ typedef struct bt_act_bf16_args {
 
 /* ---- gemm_<weight type>: out[m][n] = residual[m][n] + bias[n] + sum_k a[m][k] * w[n][k] --------
  * item = one panel (16 outputs) for all rows m. The sum over k runs in ascending order in one f32
- * accumulator an output (f32 and f16 weights: fma; bf16: fma, or pair by pair with vdpbf16ps, which
- * takes a subnormal for 0; quantised: exact integer sums inside a block of 32, or
- * of 16 where the format scales by 16, then acc = fma(integer sum, d * act scale, acc); the offset
- * of unsigned storage is taken out in integers; types with minimums follow with acc = fma(m, act
- * scale * act sum, acc)). bias and residual are added once, at the end: (acc + bias) + residual.
- * Ranges of a multiple of 12 panels run fastest. */
+ * accumulator an output:
+ *
+ *   f32, f16   acc = fma(a, w, acc)
+ *   bf16       the same; or pair by pair (vdpbf16ps); or 32 columns at a time, the even and the odd
+ *              ones summed apart and then added (AMX); the last two take a subnormal for 0
+ *   quantised  exact integer sums inside a block of 32, or of 16 where the format scales by 16, the
+ *              offset of unsigned storage taken out in integers; acc = fma(integer sum, d * act
+ *              scale, acc); types with minimums: then acc = fma(m, act scale * act sum, acc)
+ *
+ * bias and residual are added once, at the end: (acc + bias) + residual. Ranges of a multiple of 6
+ * panels (float weights: 4) run fastest. */
 typedef struct bt_gemm_args {
     const float *a;         // [n_m, n_col], row stride a_stride; f32 and f16 weights
     const uint16_t *a_bf16; // [n_m, 2 * ceil(n_col / 2)]; bf16 weights

@@ -36,7 +36,6 @@ static void climb_gemm(bt_kernel_table *table, unsigned flags)
         TAKE(gemm_bf16, avx512);
     }
     if (flags & BT_CPU_BF16) TAKE(gemm_bf16, avx512bf16);
-    if (flags & BT_CPU_AMX) TAKE(gemm_bf16, amx);
     if (flags & BT_CPU_VNNI) {
         TAKE(gemm_q8_0, avx512vnni);
         TAKE(gemm_q4_0, avx512vnni);
@@ -47,11 +46,23 @@ static void climb_gemm(bt_kernel_table *table, unsigned flags)
         TAKE(gemm_q5_k, avx512vnni);
         TAKE(gemm_q6_k, avx512vnni);
     }
+    if (flags & BT_CPU_AMX) {
+        TAKE(gemm_bf16, amx);
+        TAKE(gemm_q8_0, amx);
+        TAKE(gemm_q4_0, amx);
+        TAKE(gemm_q4_1, amx);
+        TAKE(gemm_q5_0, amx);
+        TAKE(gemm_q5_1, amx);
+        TAKE(gemm_q4_k, amx);
+        TAKE(gemm_q5_k, amx);
+        TAKE(gemm_q6_k, amx);
+    }
 }
 
 static void climb_rows(bt_kernel_table *table, unsigned flags)
 {
     if (flags & BT_CPU_AVX2) {
+        TAKE(pack, avx2);
         TAKE(act_quant, avx2);
         TAKE(act_bf16, avx2);
         TAKE(rmsnorm, avx2);

@@ -27,7 +27,9 @@ static void report(loader *l, uint64_t bytes)
 
 static void pack(loader *l, const bt_tensor_view *view, void *panels)
 {
+    bt_model_file_advise(l->file, view, BT_FILE_NOW);
     bt_pack_run(l->team, l->env, &view->desc, view->data, panels);
+    bt_model_file_advise(l->file, view, BT_FILE_DONE); // or the weights would be there twice
     report(l, view->n_bytes);
 }
 
@@ -192,8 +194,10 @@ static bt_status load_ends(loader *l)
 static bt_status load_all(loader *l)
 {
     int32_t n_layer = l->hp->n_layer;
-    for (int64_t i = 0; i < bt_model_file_n_tensor(l->file); i++)
+    for (int64_t i = 0; i < bt_model_file_n_tensor(l->file); i++) {
+        bt_model_file_advise(l->file, bt_model_file_tensor(l->file, i), BT_FILE_SOON);
         l->total += bt_model_file_tensor(l->file, i)->n_bytes;
+    }
     BT_TRY(
         bt_arena_array(&l->w->arena, (size_t)n_layer, sizeof *l->w->layer, (void **)&l->w->layer));
     l->w->n_layer = n_layer;

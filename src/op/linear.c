@@ -17,7 +17,7 @@ static const int weight_at[N_WEIGHT] = {IN_WEIGHT, IN_WEIGHT_1, IN_WEIGHT_2};
 enum { TILE_SCALE_AT, TILE_SUM_AT, TILE_BF16_AT }; // byte offsets in the scratch
 
 /* A chunk should cost a worker 10 to 20 us: long against handing it out, short against the step. */
-enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, PANEL_GROUP = 12 };
+enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20 };
 
 static bt_status check_weight(const bt_desc *in, int i)
 {
@@ -53,15 +53,15 @@ static bt_status infer(const void *param, const bt_desc *in, bt_desc *ret_out)
     return BT_OK;
 }
 
-/* Panels a chunk: by the bytes of weights or by the work, whichever makes it longer; a function of
- * the shapes alone. Whole groups of panels, for kernels work on groups of panels (see gemm in
- * kernel.h). */
+/* Panels a chunk: by the bytes of weights or by the work, whichever is sooner enough; a function of
+ * the shapes alone. Whole groups of panels, as kernels work on them (see gemm in kernel.h), and no
+ * more: the threads end a product together to within a chunk. */
 static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
 {
     int64_t by_bytes = CHUNK_BYTES / bt_panel_bytes(dtype, n_col);
     int64_t by_work = CHUNK_MACS / (bt_max_i64(n_tok, 1) * n_col * BT_PANEL_ROWS);
-    int64_t n = bt_min_i64(by_bytes, by_work);
-    return bt_round_up(bt_max_i64(n, 1), PANEL_GROUP);
+    int64_t group = bt_gemm_act(dtype) == BT_ACT_Q8 ? 6 : 4;
+    return bt_max_i64(bt_min_i64(by_bytes, by_work) / group, 1) * group;
 }
 
 static bool any_takes(const bt_desc *in, bt_act_kind kind)

@@ -265,16 +265,16 @@ static bt_range_fn version_of(bt_slot slot, int level)
 static void case_gemm(bt_slot slot)
 {
     bt_dtype dtype = (bt_dtype)(BT_F32 + (int)slot - (int)BT_SLOT_gemm_f32);
-    static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67},
+    static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67, 16, 129, 145},
                          ns[] = {16, 1, 17, 100, 48, 15, 65, 33, 49};
     static const int64_t float_ks[] = {1, 33, 2, 97, 31, 193, 192, 384, 3, 771};
     static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056},
                          k_ks[] = {256, 768, 512, 2304};
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 42; i++) {
         int64_t k = bt_gemm_act(dtype) != BT_ACT_Q8 ? pick(float_ks, 10, i)
                     : dtype < BT_Q4_K               ? pick(small_ks, 7, i)
                                                     : pick(k_ks, 4, i);
-        int64_t m = pick(ms, 11, i), n = pick(ns, 9, i);
+        int64_t m = pick(ms, 14, i), n = pick(ns, 9, i);
         gemm_fill fill = i % 5 == 3 ? FILL_EXTREME : i % 5 == 4 ? FILL_POISON : FILL_NORMAL;
         int extras = i % 4;
         test_rng rng = {now.seed = 1000 + (uint64_t)i};
@@ -307,10 +307,11 @@ static void case_gemm(bt_slot slot)
 /* pack: item ranges, guard pages, and every weight where the layout says. */
 static void case_pack(bt_slot slot)
 {
-    for (int d = BT_F32; d <= BT_Q6_K; d++) {
-        bt_dtype dtype = (bt_dtype)d;
-        int64_t n_col = dtype < BT_Q8_0 ? 33 : dtype < BT_Q4_K ? 96 : 512, n_row = 37;
-        test_rng rng = {now.seed = (uint64_t)d};
+    for (int round = 0; round < 2 * (BT_Q6_K + 1); round++) {
+        bt_dtype dtype = (bt_dtype)(round / 2);
+        int64_t n_row = 37, n_col = dtype < BT_Q8_0 ? 33 : dtype < BT_Q4_K ? 96 : 512;
+        if (round % 2) n_col = dtype < BT_Q8_0 ? 44 : dtype < BT_Q4_K ? 64 : 768;
+        test_rng rng = {now.seed = (uint64_t)round};
         gemm_data g = gemm_new(&rng, dtype, 1, n_row, n_col, FILL_EXTREME);
         guarded packed = guarded_new(g.panels.size);
         snprintf(now.shape, sizeof now.shape, "%s [%ld, %ld]", bt_dtype_name(dtype), (long)n_row,
@@ -346,9 +347,9 @@ static void bench_gemm(bt_slot slot)
 {
     bt_dtype dtype = (bt_dtype)(BT_F32 + (int)slot - (int)BT_SLOT_gemm_f32);
     const int64_t n_col = 2048, n_row = 8192;
-    static const int64_t ms[] = {1, 2, 4, 8, 32, 128, 512};
+    static const int64_t ms[] = {1, 2, 4, 8, 16, 32, 64, 128, 512};
     int64_t n_block = n_col / 32, bytes = bt_panels_bytes(dtype, n_row, n_col);
-    int64_t copies = bt_max_i64(1, (64 << 20) / bytes); // more than the caches hold
+    int64_t copies = bt_max_i64(1, (128 << 20) / bytes); // more than the caches hold
     uint8_t *panels;
     assert_ok(bt_alloc((void **)&panels, (size_t)(bytes * copies), BT_MEM_WEIGHTS));
     for (int64_t i = 0; i < bytes * copies; i++) panels[i] = 0x11;
@@ -363,11 +364,11 @@ static void bench_gemm(bt_slot slot)
     for (int64_t i = 0; i < 512 * n_col; i++) q[i] = (int8_t)(i % 255 - 127);
     FOR_VERSIONS(slot, fn)
     {
-        if (level_ == BT_CPU_LEVEL_REF) continue;
+        if (level_ == BT_CPU_LEVEL_REF || (bench_isa && !strstr(now.isa, bench_isa))) continue;
         for (size_t i = 0; i < BT_COUNT_OF(ms); i++) {
             /* A small batch reads all copies as one tall matrix, so that weights come from memory.
              */
-            int64_t tall = ms[i] <= 4 ? copies : 1, rows = ms[i] > 8 ? n_row / 4 : n_row * tall;
+            int64_t tall = ms[i] <= 32 ? copies : 1, rows = ms[i] > 32 ? n_row / 4 : n_row * tall;
             float *y = tall > 1 ? aligned_alloc(64, (size_t)(ms[i] * rows) * 4) : out;
             bt_gemm_args args = {.a = a,
                                  .a_bf16 = pairs,

@@ -114,9 +114,11 @@ typedef struct machine {
     double gop_s;   // 8-bit multiply-adds count as two
     double gflop_s; // f32
     double bf16_gflop_s;
+    double tile_gop_s, tile_gflop_s; // AMX: int8, bf16
 } machine;
 
 static volatile double bench_sink;
+static const char *bench_isa; // time versions whose name contains this, or all
 
 /* This thread's processor time: on a shared machine the turns of others do not count. */
 static int64_t cpu_ns(void)
@@ -160,7 +162,9 @@ static machine machine_now(void)
     return (machine){.gb_s = read_bandwidth(),
                      .gop_s = spin_rate(BT_PEAK_INT8_VNNI) * 1e-9,
                      .gflop_s = spin_rate(BT_PEAK_F32_AVX512) * 1e-9,
-                     .bf16_gflop_s = spin_rate(BT_PEAK_BF16_DP) * 1e-9};
+                     .bf16_gflop_s = spin_rate(BT_PEAK_BF16_DP) * 1e-9,
+                     .tile_gop_s = spin_rate(BT_PEAK_INT8_AMX) * 1e-9,
+                     .tile_gflop_s = spin_rate(BT_PEAK_BF16_AMX) * 1e-9};
 }
 
 static int compare_doubles(const void *a, const void *b)
@@ -177,7 +181,8 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
                         char kind)
 {
     double gb[BENCH_RUNS], gop[BENCH_RUNS], share_gb[BENCH_RUNS], share_gop[BENCH_RUNS],
-        seconds[BENCH_RUNS];
+        seconds[BENCH_RUNS], share_tile[BENCH_RUNS];
+    const bool tiles = !strcmp(now.isa, "amx");
     fn(args, 0, n_item);
     for (int i = 0; i < BENCH_RUNS; i++) {
         machine m = machine_now();
@@ -189,14 +194,19 @@ static void bench_print(bt_range_fn fn, void *args, int64_t n_item, double bytes
         gb[i] = bytes / seconds[i] * 1e-9;
         gop[i] = ops / seconds[i] * 1e-9;
         share_gb[i] = gb[i] / m.gb_s;
+        double tile_peak = kind == 'i' ? m.tile_gop_s : m.tile_gflop_s;
         share_gop[i] = peak > 0 ? gop[i] / peak : 0;
+        share_tile[i] = tiles ? gop[i] / tile_peak : 0;
     }
-    double *all[] = {seconds, gb, share_gb, gop, share_gop};
+    double *all[] = {seconds, gb, share_gb, gop, share_gop, share_tile};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++)
         qsort(all[i], BENCH_RUNS, sizeof **all, compare_doubles);
     int mid = BENCH_RUNS / 2;
     printf("%-10s %-10s %-34s %9.1f us %7.2f GB/s (%3.0f %% of bandwidth) %7.1f %s (%3.0f %% of "
-           "peak)\n",
+           "the vectors' peak",
            now.slot, now.isa, now.shape, seconds[mid] * 1e6, gb[mid], share_gb[mid] * 100, gop[mid],
            kind == 'i' ? "GOP/s " : "GFLOP/s", share_gop[mid] * 100);
+    if (tiles) printf(", %3.0f %% of the tiles'", share_tile[mid] * 100);
+    printf(")\n");
+    fflush(stdout);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* kernel_test: every slot of the kernel list, in every version this machine can run, against the
  * reference: sizes at and around the tiles, ranges in pieces, rows alone, guard pages, sentinels,
- * NaN in the same places. A slot without a case fails. `kernel_test --bench [part of a name]` times
- * them. */
+ * NaN in the same places. A slot without a case fails. `kernel_test --bench [part of a name [part
+ * of a version]]` times them. */
 #include "kernel/check.h"
 #include "kernel/cases_gemm.h"
 #include "kernel/cases_row.h"
@@ -76,6 +76,7 @@ static void bench_all(const char *part)
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "--bench")) {
+        if (argc > 3) bench_isa = argv[3];
         bench_all(argc > 2 ? argv[2] : NULL);
         return 0;
     }

@@ -2,6 +2,7 @@
 #include "support/support.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/queue.h"
 #include "base/team.h"
 #include <pthread.h>
@@ -81,6 +82,89 @@ static void every_item_runs_exactly_once(void **state)
     bt_team_free(team);
 }
 
+/* ---- more chunks than are counted, more threads than cores ---- */
+
+enum { N_TINY = 3000000 };
+static uint8_t tiny_cell[N_TINY];
+
+static void mark_item(const void *args, int64_t begin, int64_t end)
+{
+    (void)args;
+    for (int64_t i = begin; i < end; i++) tiny_cell[i]++;
+}
+
+static void millions_of_chunks_are_made_fewer(void **state)
+{
+    (void)state;
+    bt_team *team;
+    assert_ok(bt_team_new(2, &team));
+    bt_team_run_one(team, (bt_step){.fn = mark_item, .n_item = N_TINY, .grain = 1});
+    for (int i = 0; i < N_TINY; i++) assert_int_equal(tiny_cell[i], 1);
+    bt_team_free(team);
+}
+
+static void spin_item(const void *args, int64_t begin, int64_t end)
+{
+    (void)args;
+    for (int64_t i = begin; i < end; i++)
+        for (volatile int k = 0; k < 300; k++) {}
+}
+
+static bt_step spin_at(const void *ctx, int i)
+{
+    (void)ctx, (void)i;
+    return (bt_step){.fn = spin_item, .n_item = 8, .grain = 1};
+}
+
+static double run_seconds(int n_thread)
+{
+    bt_team *team;
+    assert_ok(bt_team_new(n_thread, &team));
+    bt_team_run(team, spin_at, NULL, 100);
+    int64_t begin = bt_now_ns();
+    bt_team_run(team, spin_at, NULL, 1000);
+    double s = bt_seconds_since(begin);
+    bt_team_free(team);
+    return s;
+}
+
+/* A team that waited for its threads, rather than for chunks, would be hundreds of times slower
+ * here: with each step it would wait for the system to come round to every one of them. */
+static void threads_beyond_the_cores_do_not_stall_a_team(void **state)
+{
+    (void)state;
+    double best = 1e9;
+    for (int attempt = 0; attempt < 8 && best > 4; attempt++) {
+        double alone = run_seconds(1), crowd = run_seconds(12);
+        if (crowd / alone < best) best = crowd / alone;
+    }
+    print_message("12 threads take %.2f times as long as one\n", best);
+    assert_true(best <= 4);
+}
+
+static void a_pinned_team_runs_as_any_other(void **state)
+{
+    (void)state;
+    bt_team *team;
+    int64_t stamp[301];
+    assert_ok(bt_team_new(5, &team)); // more than there are processors here: the rest stay free
+    bt_team_pin(team);
+    bt_team_run_timed(team, spin_at, NULL, 300, stamp);
+    bt_team_free(team);
+}
+
+static void begins_of_steps_are_noted_in_order(void **state)
+{
+    (void)state;
+    bt_team *team;
+    int64_t stamp[301], before = bt_now_ns();
+    assert_ok(bt_team_new(3, &team));
+    bt_team_run_timed(team, spin_at, NULL, 300, stamp);
+    assert_true(stamp[0] >= before && stamp[300] <= bt_now_ns());
+    for (int i = 0; i < 300; i++) assert_true(stamp[i] <= stamp[i + 1]);
+    bt_team_free(team);
+}
+
 static void a_team_of_no_threads_is_refused(void **state)
 {
     (void)state;
@@ -147,6 +231,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(steps_run_in_order_with_any_number_of_threads),
         cmocka_unit_test(every_item_runs_exactly_once),
+        cmocka_unit_test(millions_of_chunks_are_made_fewer),
+        cmocka_unit_test(threads_beyond_the_cores_do_not_stall_a_team),
+        cmocka_unit_test(a_pinned_team_runs_as_any_other),
+        cmocka_unit_test(begins_of_steps_are_noted_in_order),
         cmocka_unit_test(a_team_of_no_threads_is_refused),
         cmocka_unit_test(a_queue_is_bounded_and_in_order),
         cmocka_unit_test(a_queue_loses_nothing_between_threads),

@@ -6,64 +6,8 @@
  * integer accumulator, started at the offset's compensation (one vpmaddwd of the activation's pair
  * of sums); after it one conversion, one product of scales and one fma. 4 x 3 outputs of 16 lanes
  * fill the register file: 12 integer and 12 float accumulators, the weights, the broadcasts. */
-#include <immintrin.h>
 #include "kernel/isa.h"
-#include "kernel/panel.h"
-#include "kernel/x86/gemm_drive.h"
-
-TILE_INLINE bool has_fifth(bt_dtype t) { return t == BT_Q5_0 || t == BT_Q5_1 || t == BT_Q5_K; }
-TILE_INLINE bool has_min(bt_dtype t)
-{
-    return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K;
-}
-
-/* Quad g of a block: 64 unsigned codes; see panel.h. */
-TILE_INLINE __m512i load_quad(bt_dtype t, const uint8_t *block, const int g)
-{
-    if (t == BT_Q8_0) return _mm512_load_si512(block + g * 64);
-    const uint8_t *low = block + (has_fifth(t) ? 64 : t == BT_Q6_K ? 128 : 0);
-    __m512i raw = _mm512_load_si512(low + g % 4 * 64);
-    if (g >= 4) raw = _mm512_srli_epi16(raw, 4);
-    __m512i codes = _mm512_and_si512(raw, _mm512_set1_epi8(15));
-    if (has_fifth(t)) {
-        __m512i bits = _mm512_load_si512(block);
-        bits =
-            g <= 4 ? _mm512_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm512_srli_epi16(bits, g - 4);
-        codes = _mm512_ternarylogic_epi32(codes, bits, _mm512_set1_epi8(16),
-                                          0xF8); // codes | (bits & 16)
-    }
-    if (t == BT_Q6_K) {
-        __m512i bits = _mm512_load_si512(block + g / 4 * 64);
-        const int j = g % 4;
-        bits = j <= 2 ? _mm512_slli_epi16(bits, 4 - 2 * j) : _mm512_srli_epi16(bits, 2);
-        codes = _mm512_ternarylogic_epi32(codes, bits, _mm512_set1_epi8(48), 0xF8);
-    }
-    return codes;
-}
-
-TILE_INLINE __m512 load_half(const uint8_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i *)p));
-}
-
-/* The 16 rows' scale for one half of block `at` of a chunk. */
-TILE_INLINE __m512 load_scale(bt_dtype t, const uint8_t *head, int64_t at, int half)
-{
-    if (t == BT_Q8_0 || t == BT_Q4_0 || t == BT_Q5_0) return load_half(head + at * 32);
-    if (t == BT_Q4_1 || t == BT_Q5_1) return load_half(head);
-    __m128i small = _mm_load_si128((const __m128i *)(head + 64 + at * 32 + half * 16));
-    __m512i wide = t == BT_Q6_K ? _mm512_cvtepi8_epi32(small) : _mm512_cvtepu8_epi32(small);
-    return _mm512_mul_ps(load_half(head), _mm512_cvtepi32_ps(wide));
-}
-
-/* What the sum of activations is multiplied with. */
-TILE_INLINE __m512 load_min(bt_dtype t, const uint8_t *head, int64_t at)
-{
-    if (t == BT_Q4_1 || t == BT_Q5_1) return load_half(head + 32);
-    __m128i small = _mm_load_si128((const __m128i *)(head + 80 + at * 32));
-    __m512 min = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(small));
-    return _mm512_sub_ps(_mm512_setzero_ps(), _mm512_mul_ps(load_half(head + 32), min));
-}
+#include "kernel/x86/gemm_open.h"
 
 TILE_INLINE __m512i bcast32(const void *p)
 {

@@ -10,6 +10,7 @@
  * half-split rope order (hparams.rope.kind says so).
  */
 #pragma once
+#include "base/file.h"
 #include "baton/model.h"
 #include "model/arch.h"
 
@@ -20,6 +21,9 @@ typedef struct bt_tensor_view {
     uint64_t n_bytes;      // 0 when the type's size is unknown
     const char *type_name; // "q4_k", "iq2_xxs"
 } bt_tensor_view;
+
+/* Say what will happen to a tensor's bytes; nothing where they are no part of a mapped file. */
+void bt_model_file_advise(const bt_model_file *file, const bt_tensor_view *view, bt_file_need need);
 
 /* Hyperparameters; NULL only where INSPECT or TOKENIZER found no supported family. */
 const bt_hparams *bt_model_file_hparams(const bt_model_file *file);

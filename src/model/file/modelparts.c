@@ -124,3 +124,11 @@ void bt_model_file_inv_freq(const bt_model_file *file, float *ret_inv_freq)
     if (view) memcpy(factor, view->data, sizeof *factor * (size_t)(file->hp.rope.d_rot / 2));
     bt_rope_inv_freq(&file->hp.rope, view ? factor : NULL, ret_inv_freq);
 }
+
+void bt_model_file_advise(const bt_model_file *f, const bt_tensor_view *view, bt_file_need need)
+{
+    const uint8_t *at = view->data;
+    for (size_t i = 0; i < f->n_map; i++)
+        if (at >= f->map[i].bytes && at + view->n_bytes <= f->map[i].bytes + f->map[i].len)
+            bt_file_advise(&f->map[i], at, view->n_bytes, need);
+}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* parts: what every device is made of, below captures: the table of memory blocks with their
+/* devparts: what every device is made of, below captures: the table of memory blocks with their
  * references, streams with their numbers, events. */
 #include "base/alloc.h"
 #include "device/device.h"
