@@ -10,16 +10,20 @@ static const double PASSES_S = 0.03; // many short ones: some meet no neighbour
 
 // ---- the loops; each gives the operations of one turn ----
 
-static volatile float sink;
+#if defined(__x86_64__)
+#define ANY_FLOAT "x"
+#else
+#define ANY_FLOAT "m"
+#endif
 
 static double spin_c(void)
 {
-    float sum[8] = {0}, x = sink, y = sink + 1;
+    float sum[8] = {0}, x = 1, y = 0;
     for (int i = 0; i < TURNS_C; i++) {
         for (int j = 0; j < 8; j++) sum[j] += x * y;
-        __asm__ volatile("" : "+x"(x), "+x"(y)); // the product is made anew
+        __asm__ volatile("" : "+" ANY_FLOAT(x), "+" ANY_FLOAT(y)); // the product is made anew
     }
-    for (int j = 0; j < 8; j++) sink += sum[j];
+    for (int j = 0; j < 8; j++) __asm__ volatile("" : : "m"(sum[j])); // and wanted
     return 16.0 * TURNS_C;
 }
 

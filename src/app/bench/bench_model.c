@@ -49,6 +49,8 @@ static const bt_arg engine_args[] = {
      "highest kernels: ref, avx2, avx512, ...; default: $BATON_CPU or the best"},
     {"kv-type", 0, BT_ARG_DTYPE, AT(config.kv_dtype), 0, 0, "TYPE",
      "keys and values in f32 (default), f16 or bf16"},
+    {"pin", 0, BT_ARG_FLAG, AT(config.pin_threads), 0, 0, NULL,
+     "keep each worker on a processor of its own"},
     {"chunk", 0, BT_ARG_I32, AT(n_chunk), 1, 65536, "N",
      "tokens of a prompt that are read in one step; default 512"},
 };
