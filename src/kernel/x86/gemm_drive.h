@@ -51,7 +51,8 @@ TILE_INLINE void write_rows(const bt_gemm_args *a, const float *acc, int64_t m0,
     }
 }
 
-__attribute__((unused)) static void drive_gemm(const tile_set *set, const bt_gemm_args *a, int64_t begin, int64_t end)
+__attribute__((unused)) static void drive_gemm(const tile_set *set, const bt_gemm_args *a,
+                                               int64_t begin, int64_t end)
 {
     float acc[M_BAND][ACC_STRIDE] __attribute__((aligned(64)));
     int64_t bytes = bt_panel_bytes(set->dtype, a->n_col), width;
