@@ -24,9 +24,9 @@
  * T tokens, O wanted rows, V vocabulary, d width, h query heads, g KV heads, e width of a head, S
  * sequences, P pages of one. k [N, g, e, L] and v [N, g, L, e] are one layer of the paged pool (N
  * pages of L tokens, L 16, 32 or 64; f32, f16 or bf16; or, where e is a multiple of 32, q8_0 or q4_0,
- * both of them [N, g, L, e] then, each page in the order of its kernels). rope_kv writes them, and attention of the
- * same layer comes after it because it reads rope_kv's output. f32 unless said. rmsnorm's x and
- * linear's x may be strided views whose innermost elements are neighbours.
+ * both of them [N, g, L, e] then, each page in the order of its kernels). rope_kv writes them, and
+ * attention of the same layer comes after it because it reads rope_kv's output. f32 unless said.
+ * rmsnorm's x and linear's x may be strided views whose innermost elements are neighbours.
  */
 #ifndef BATON_OPS_H
 #define BATON_OPS_H
