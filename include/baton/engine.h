@@ -46,7 +46,7 @@ typedef struct bt_engine_config {
     int32_t page_len;       /* tokens a KV page: 16, 32 or 64; default 32 */
     int64_t n_kv_token; /* tokens in the KV pool, all requests; default: what n_seq_max requests of
                          * n_ctx need, capped at half of the free memory, at least one of n_ctx */
-    bt_dtype kv_dtype;  /* BT_F32 (0, the default), BT_F16 or BT_BF16 */
+    bt_dtype kv_dtype;  /* BT_F32 (0, the default), F16, BF16; Q8_0, Q4_0 if heads are 32 n wide */
     uint32_t dispatch_off;   /* BT_NO_... of dispatch.h: do without caches, for measuring */
     int32_t n_host_thread;   /* threads that dispatch, 1..3; see dispatch.h; default 1 */
     struct bt_trace *trace;  /* record steps from the start; see trace.h; NULL (default): do not */

@@ -23,9 +23,10 @@
  *
  * T tokens, O wanted rows, V vocabulary, d width, h query heads, g KV heads, e width of a head, S
  * sequences, P pages of one. k [N, g, e, L] and v [N, g, L, e] are one layer of the paged pool (N
- * pages of L tokens, L 16, 32 or 64; f32, f16 or bf16); rope_kv writes them, and attention of the
- * same layer comes after it because it reads rope_kv's output. f32 unless said. rmsnorm's x and
- * linear's x may be strided views whose innermost elements are neighbours.
+ * pages of L tokens, L 16, 32 or 64; f32, f16 or bf16; or, where e is a multiple of 32, q8_0 or q4_0,
+ * both of them [N, g, L, e] then, each page in the order of its kernels). rope_kv writes them, and
+ * attention of the same layer comes after it because it reads rope_kv's output. f32 unless said.
+ * rmsnorm's x and linear's x may be strided views whose innermost elements are neighbours.
  */
 #ifndef BATON_OPS_H
 #define BATON_OPS_H
@@ -55,6 +56,7 @@ typedef struct bt_attention_param {
     int32_t n_head;
     int32_t window; /* tokens; 0: none */
     float scale;
+    int32_t n_sink; /* a sequence's first positions, seen beside the window; 0: none */
 } bt_attention_param;
 
 /* -1 stands for what is left over; at most one. */

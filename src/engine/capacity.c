@@ -19,6 +19,19 @@ enum {
     N_EXTRA_OUT = 31, // rows of logits beyond one a sequence, for those who want all of a prompt's
 };
 
+bt_status bt_kv_dtype_check(const bt_hparams *hp, bt_dtype kv_dtype)
+{
+    BT_FAIL_IF(kv_dtype != BT_F32 && kv_dtype != BT_F16 && kv_dtype != BT_BF16 &&
+                   kv_dtype != BT_Q8_0 && kv_dtype != BT_Q4_0,
+               INVALID, "kv_dtype is %s (%d); allowed are f32, f16, bf16, q8_0 and q4_0",
+               bt_dtype_name(kv_dtype), (int)kv_dtype);
+    int64_t block = bt_dtype_block(kv_dtype);
+    BT_FAIL_IF(hp->d_head % block, INVALID,
+               "kv_dtype is %s, which wants heads of a multiple of %lld; the model's are %d wide",
+               bt_dtype_name(kv_dtype), (long long)block, hp->d_head);
+    return BT_OK;
+}
+
 int64_t bt_kv_token_bytes(const bt_hparams *hp, bt_dtype kv_dtype)
 {
     return 2 * (int64_t)hp->n_layer * bt_row_bytes(kv_dtype, (int64_t)hp->n_kv * hp->d_head);
@@ -51,8 +64,6 @@ static bt_status settle_config(bt_engine_config *c, const bt_capacity_facts *fac
     if (c->page_len == 0) c->page_len = PAGE_LEN_DEFAULT;
     BT_FAIL_IF(c->page_len != 16 && c->page_len != 32 && c->page_len != 64, INVALID,
                "page_len is %d; allowed are 16, 32 and 64", c->page_len);
-    BT_FAIL_IF(c->kv_dtype != BT_F32 && c->kv_dtype != BT_F16 && c->kv_dtype != BT_BF16, INVALID,
-               "kv_dtype is %s; allowed are f32, f16 and bf16", bt_dtype_name(c->kv_dtype));
     BT_FAIL_IF(c->n_kv_token < 0 || (c->n_kv_token > 0 && c->n_kv_token < c->n_ctx), INVALID,
                "n_kv_token is %lld; at least n_ctx (%d) is needed", (long long)c->n_kv_token,
                c->n_ctx);

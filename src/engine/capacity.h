@@ -24,8 +24,11 @@ typedef struct bt_capacity {
     int64_t slab_bytes; // request slots, without what each request brings
 } bt_capacity;
 
+/* INVALID: a type that keys and values cannot have, or not in heads of this model's width. */
+BT_CHECKED bt_status bt_kv_dtype_check(const bt_hparams *hparams, bt_dtype kv_dtype);
+
 /* Bytes of K and V that one token needs: only the n_kv heads are kept, not all n_head. */
-int64_t bt_kv_token_bytes(const bt_hparams *hparams, bt_dtype kv_dtype);
+int64_t bt_kv_token_bytes(const bt_hparams *hparams, bt_dtype kv_dtype); // a checked type
 
 /* Decide all sizes. Pure.
  * Errors  INVALID: a field of `config` out of range, named.

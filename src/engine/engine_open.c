@@ -45,6 +45,7 @@ static bt_status open_from_file(const bt_engine_config *config, bt_engine_parts 
                                 bt_engine **ret_engine)
 {
     bt_capacity capacity;
+    BT_TRY(bt_kv_dtype_check(bt_model_file_hparams(parts->file), config->kv_dtype));
     bt_capacity_facts facts = facts_of(config, parts->file);
     BT_TRY(bt_capacity_plan(config, &facts, &capacity));
     parts->tokenizer = bt_model_file_tokenizer(parts->file);
@@ -73,7 +74,7 @@ bt_status bt_engine_open(const bt_engine_config *config, bt_engine **ret_engine)
     BT_FAIL_IF(!config->model, INVALID,
                "model is NULL; a file, a directory or synth:SHAPE is needed");
     BT_FAIL_IF((unsigned)config->kv_dtype >= BT_DTYPE_COUNT, INVALID,
-               "kv_dtype is %d; allowed are f32, f16 and bf16", (int)config->kv_dtype);
+               "kv_dtype is %d; allowed are f32, f16, bf16, q8_0 and q4_0", (int)config->kv_dtype);
     BT_TRY(bt_op_set_open(config->op_libs, config->n_op_lib, &parts.ops)); // before the long part
     bt_status st = open_model(config, &parts, ret_engine);
     if (st) bt_op_set_close(&parts.ops);

@@ -32,10 +32,9 @@ typedef struct model_runner {
 
 static bool pool_bytes(const bt_hparams *hp, const bt_batch_limits *limits, int64_t *ret_bytes)
 {
-    int64_t n = bt_dtype_block_bytes(limits->kv_dtype);
+    int64_t n = bt_row_bytes(limits->kv_dtype, (int64_t)hp->n_kv * hp->d_head);
     return bt_mul_fits(n, (int64_t)limits->n_page, &n) &&
-           bt_mul_fits(n, (int64_t)limits->page_len, &n) &&
-           bt_mul_fits(n, (int64_t)hp->n_kv * hp->d_head, &n) && n < INT64_MAX - 64 &&
+           bt_mul_fits(n, (int64_t)limits->page_len, &n) && n < INT64_MAX - 64 &&
            (*ret_bytes = bt_round_up(n, 64), true);
 }
 
@@ -68,8 +67,11 @@ static void describe_inputs(const model_runner *r, bt_desc *ret_desc)
     ret_desc[BT_DECODER_OUT_ROW] = bt_desc_1d(BT_I32, l->n_out_max);
     for (int32_t i = 0; i < hp->n_layer; i++) {
         bt_desc *pool = &ret_desc[BT_DECODER_KV + 2 * i];
-        pool[0] = bt_desc_4d(l->kv_dtype, l->n_page, hp->n_kv, hp->d_head, l->page_len);
         pool[1] = bt_desc_4d(l->kv_dtype, l->n_page, hp->n_kv, l->page_len, hp->d_head);
+        pool[0] = pool[1];
+        if (bt_dtype_is_quantised(l->kv_dtype)) continue; // blocks run along the width
+        pool[0].dim[2] = hp->d_head;
+        pool[0].dim[3] = l->page_len;
     }
 }
 

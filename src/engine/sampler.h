@@ -19,6 +19,7 @@ typedef struct bt_sampler {
     double *logit;  // [n_vocab]
     bt_cand *cand;  // [n_vocab]
     int32_t *count; // [n_vocab] all 0 between calls
+    double sum;     // of all weights, where a first pass has left out light ones
 } bt_sampler;
 
 size_t bt_sampler_bytes(int32_t n_vocab); // what init allocates

@@ -101,3 +101,17 @@ int32_t bt_topk_share(bt_cand *cand, int32_t n, double enough)
     }
     return settled == n ? n : settled + share_by_heap(cand + settled, n - settled, enough);
 }
+
+/* Shell sort with the gaps of Ciura 2001. */
+void bt_topk_by_id(bt_cand *cand, int32_t n)
+{
+    static const int32_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
+    for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
+        for (int32_t i = gaps[g]; i < n; i++) {
+            bt_cand item = cand[i];
+            int32_t at = i;
+            for (; at >= gaps[g] && cand[at - gaps[g]].id > item.id; at -= gaps[g])
+                cand[at] = cand[at - gaps[g]];
+            cand[at] = item;
+        }
+}

@@ -25,3 +25,6 @@ void bt_topk_keep(bt_cand *cand, int32_t n, int32_t n_keep);
  * them when they have less). Moves them to the front, in no order, and returns how many they are.
  */
 int32_t bt_topk_share(bt_cand *cand, int32_t n, double enough);
+
+/* Sort by id, ascending; meant for few. */
+void bt_topk_by_id(bt_cand *cand, int32_t n);

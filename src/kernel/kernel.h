@@ -157,19 +157,36 @@ typedef struct bt_rope_angles_args {
     float magnitude;
 } bt_rope_angles_args;
 
-/* ---- the paged KV pool of one layer
- * -------------------------------------------------------------- A page holds page_len tokens for
- * every KV head. Keys lie transposed, so that the lanes of a vector are tokens and scores need no
- * sum across lanes; values lie token by token.
+/* ---- the paged KV pool of one layer ------------------------------------------------------------
+ * A page holds page_len tokens for every KV head. Keys lie transposed, so that the lanes of a vector
+ * are tokens and scores need no sum across lanes; values lie token by token. What one head has in
+ * one page is an area, and areas lie by [n_page, n_kv]:
  *
- *   k  [n_page, n_kv, d_head, page_len]      v  [n_page, n_kv, page_len, d_head]
+ *               keys                                 values
+ *   floats      [d_head][page_len]                   [page_len][d_head]
+ *   q8_0        [d_head][page_len] int8              [page_len][d_head] int8
+ *               [d_head / 32][page_len] f16          [page_len][d_head / 32] f16
+ *   q4_0        [d_head / 32][16][page_len] bytes    [page_len][d_head / 32][16] bytes
+ *               [d_head / 32][page_len] f16          [page_len][d_head / 32] f16
+ *
+ * A quantised head is cut into blocks of 32 elements with a scale each; all codes of an area come
+ * first, then all scales. Byte i of a q4_0 block holds element i in its low half and element i + 16
+ * in its high half, both plus 8. An element is code * scale, exact in f32. From x, all in f32, ties
+ * to even:
+ *
+ *   q8_0   scale = f16(max|x| / 127),  code = round(x / scale) within -127..127
+ *   q4_0   scale = f16(m / -8), m the x of largest magnitude, the negative one of equals;
+ *          code = round(x / scale) within -8..7
+ *
+ * A scale of 0 has codes 0; a block with a NaN or an infinity has scale NaN and codes 0.
  *
  * A flat slot number is page_id * page_len + offset in the page. page_len is 16, 32 or 64. */
+enum { BT_KV_BLOCK = 32, BT_KV_WIDTH_MAX = 4096 };
 typedef struct bt_kv_pool {
     void *k, *v;    // 64-byte aligned
-    bt_dtype dtype; // f32, f16 or bf16
+    bt_dtype dtype; // f32, f16, bf16; q8_0 and q4_0 where d_head is a multiple of 32
     int32_t page_len;
-    int32_t n_kv, d_head;
+    int32_t n_kv, d_head; // d_head at most BT_KV_WIDTH_MAX
 } bt_kv_pool;
 
 /* ---- rope_kv: rotate q and k, write k and v to the pool; item = one token -----------------------
@@ -189,26 +206,39 @@ typedef struct bt_rope_kv_args {
     int32_t interleaved; // 1: pairs (2i, 2i+1); 0: pairs (i, i + n_pair)
 } bt_rope_kv_args;
 
-/* ---- attn: out[t] = softmax(scale * q[t] K^T) V over the pages of t's sequence
- * -------------------- item = one KV head for one group of BT_ATTN_GROUP consecutive tokens of the
- * batch: item = (t / BT_ATTN_GROUP) * n_kv + head. A group may span sequences; rows never mix.
- * Token t sees positions max(0, pos - window + 1) .. pos of its sequence (window 0: all of them).
- * KV is walked in blocks of 16 positions aligned to multiples of 16, ascending from the block that
- * holds the first visible position, with an online softmax per query row (Dao 2022, sec. 3.1): the
- * arithmetic of a row does not depend on the group. Entries of the table past the position are not
- * read; slots past it may hold anything, NaN included, and do not matter. */
-enum { BT_ATTN_GROUP = 16 };
+/* ---- attn: out[t] = softmax(scale * q[t] K^T) V over the pages of t's sequence ------------------
+ * item = one KV head for one group of BT_ATTN_GROUP consecutive tokens of the batch: item = (t /
+ * BT_ATTN_GROUP) * n_kv + head. A group may span sequences; rows never mix. Token t sees positions
+ * max(0, pos - window + 1) .. pos of its sequence (window 0: all of them), and beside these those of
+ * its first n_sink that are not past pos (Xiao et al. 2023: attention sinks).
+ *
+ * Positions are walked in chunks of BT_ATTN_CHUNK, aligned to multiples of it, ascending. Inside a
+ * chunk an online softmax (Dao 2022, sec. 3.1) goes over blocks of 64 positions, aligned too; then
+ * the chunk's largest score, sum of weights and sum of values are folded into those of the chunks
+ * before. So the arithmetic of a row depends on its positions alone: not on the group, not on who
+ * else runs. Entries of the table for positions that no token sees are not read; slots of such
+ * positions may hold anything, NaN included, and do not matter.
+ *
+ * With `part`, chunks are items of their own, item = ((t / BT_ATTN_GROUP) * n_chunk + chunk) * n_kv
+ * + head, and attn leaves what they sum there instead of in `out`: for those who have fewer KV heads
+ * than processors. attn_merge then folds them, item = t * n_head + query head: the same bits. (The
+ * reference, which takes two passes over all positions, leaves all it found in the first chunk.) */
+enum { BT_ATTN_GROUP = 16, BT_ATTN_CHUNK = 512 };
 typedef struct bt_attn_args {
     const float *q;       // [n_tok, n_head * d_head]
     float *out;           // [n_tok, n_head * d_head]; may not alias q
     const int32_t *pos;   // [n_tok] position of each token in its sequence
     const int32_t *seq;   // [n_tok] row of `table`
     const int32_t *table; // [n_seq, n_page_max] page ids
+    float *part;          // [n_tok, n_head, n_chunk, d_head] sums of values, or NULL
+    float *part_top;      // [n_tok, n_head, n_chunk, 2]: largest score / ln 2, sum of weights
     bt_kv_pool pool;
     int64_t n_tok;
     int64_t n_page_max;
-    int32_t n_head; // a multiple of pool.n_kv
-    int32_t window; // tokens, 0: none
+    int64_t n_chunk; // with part: of a full table
+    int32_t n_head;  // a multiple of pool.n_kv
+    int32_t window;  // tokens, 0: none
+    int32_t n_sink;  // positions, 0: none
     float scale;
 } bt_attn_args;
 
@@ -235,7 +265,8 @@ typedef struct bt_attn_args {
     X(swiglu, bt_swiglu_args)                                                                      \
     X(rope_angles, bt_rope_angles_args)                                                            \
     X(rope_kv, bt_rope_kv_args)                                                                    \
-    X(attn, bt_attn_args)
+    X(attn, bt_attn_args)                                                                          \
+    X(attn_merge, bt_attn_args)
 
 typedef enum bt_slot {
 #define BT_SLOT_ENUM(slot, args) BT_SLOT_##slot,

@@ -69,6 +69,7 @@ static void climb_rows(bt_kernel_table *table, unsigned flags)
         TAKE(swiglu, avx2);
         TAKE(rope_kv, avx2);
         TAKE(attn, avx2);
+        TAKE(attn_merge, avx2);
     }
     if (flags & BT_CPU_AVX512) {
         TAKE(act_quant, avx512);
@@ -77,6 +78,7 @@ static void climb_rows(bt_kernel_table *table, unsigned flags)
         TAKE(swiglu, avx512);
         TAKE(rope_kv, avx512);
         TAKE(attn, avx512);
+        TAKE(attn_merge, avx512);
     }
 }
 #endif

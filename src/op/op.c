@@ -43,26 +43,51 @@ bt_status bt_op_want_dim(const bt_op *op, const bt_desc *in, int i, int d, int64
     return BT_OK;
 }
 
+/* A pool's type, and what it wants of the width of heads. */
+static bt_status want_pool_type(const bt_op *op, const bt_desc *in, int k)
+{
+    bt_dtype t = in[k].dtype;
+    bool is_quantised = t == BT_Q8_0 || t == BT_Q4_0;
+    BT_FAIL_IF(t != BT_F32 && t != BT_F16 && t != BT_BF16 && !is_quantised, INVALID,
+               "%s: the pool at input %d is %s, must be f32, f16, bf16, q8_0 or q4_0", op->name, k,
+               bt_dtype_name(t));
+    BT_FAIL_IF(in[k + 1].dim[3] > BT_KV_WIDTH_MAX, INVALID, "%s: heads of %lld, must be at most %d",
+               op->name, (long long)in[k + 1].dim[3], BT_KV_WIDTH_MAX);
+    BT_FAIL_IF(is_quantised && in[k + 1].dim[3] % BT_KV_BLOCK, INVALID,
+               "%s: heads of %lld in a pool of %s, must be a multiple of %d", op->name,
+               (long long)in[k + 1].dim[3], bt_dtype_name(t), BT_KV_BLOCK);
+    return BT_OK;
+}
+
 bt_status bt_op_want_pool(const bt_op *op, const bt_desc *in, int k)
 {
-    bt_dtype dtype = in[k].dtype;
-    int64_t page_len = in[k].dim[3];
-    BT_FAIL_IF(dtype != BT_F32 && dtype != BT_F16 && dtype != BT_BF16, INVALID,
-               "%s: the pool at input %d is %s, must be f32, f16 or bf16", op->name, k,
-               bt_dtype_name(dtype));
+    int64_t page_len = in[k + 1].dim[2], d_head = in[k + 1].dim[3];
+    BT_TRY(want_pool_type(op, in, k));
     for (int i = k; i <= k + 1; i++) {
-        BT_TRY(bt_op_want(op, in, i, dtype, 4));
+        BT_TRY(bt_op_want(op, in, i, in[k].dtype, 4));
         BT_TRY(bt_op_want_dim(op, in, i, 0, in[k].dim[0]));
         BT_TRY(bt_op_want_dim(op, in, i, 1, in[k].dim[1]));
     }
-    BT_TRY(bt_op_want_dim(op, in, k + 1, 2, page_len));
-    BT_TRY(bt_op_want_dim(op, in, k + 1, 3, in[k].dim[2]));
+    bool transposed = !bt_dtype_is_quantised(in[k].dtype);
+    BT_TRY(bt_op_want_dim(op, in, k, 2, transposed ? d_head : page_len));
+    BT_TRY(bt_op_want_dim(op, in, k, 3, transposed ? page_len : d_head));
     BT_FAIL_IF(page_len != 16 && page_len != 32 && page_len != 64, INVALID,
                "%s: pages of %lld tokens, must be 16, 32 or 64", op->name, (long long)page_len);
-    BT_FAIL_IF(in[k].dim[1] < 1 || in[k].dim[2] < 1, INVALID,
+    BT_FAIL_IF(in[k].dim[1] < 1 || d_head < 1, INVALID,
                "%s: a pool of %lld heads of width %lld, must be at least 1", op->name,
-               (long long)in[k].dim[1], (long long)in[k].dim[2]);
+               (long long)in[k].dim[1], (long long)d_head);
     return BT_OK;
+}
+
+bt_kv_pool bt_op_pool(const bt_op_bind *node, int k)
+{
+    const bt_desc *v = &node->in[k + 1];
+    return (bt_kv_pool){.k = node->in_ptr[k],
+                        .v = node->in_ptr[k + 1],
+                        .dtype = v->dtype,
+                        .page_len = (int32_t)v->dim[2],
+                        .n_kv = (int32_t)v->dim[1],
+                        .d_head = (int32_t)v->dim[3]};
 }
 
 #define FITS(slot, args)                                                                           \

@@ -38,6 +38,7 @@ BT_CHECKED bt_status bt_op_want_near(const bt_op *op, const bt_desc *in, int i);
 
 /* INVALID unless inputs `k` and `k` + 1 are one layer of the paged pool, as baton/ops.h draws it. */
 BT_CHECKED bt_status bt_op_want_pool(const bt_op *op, const bt_desc *in, int k);
+bt_kv_pool bt_op_pool(const bt_op_bind *node, int k); // as kernels take it
 
 /* Bytes of a tensor's elements, each counted once, as it is stored; 0 for an input left out. */
 double bt_op_desc_bytes(const bt_desc *desc);

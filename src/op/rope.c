@@ -50,7 +50,7 @@ static bt_status kv_infer(const void *param, const bt_desc *in, bt_desc *ret_out
 {
     const bt_rope_kv_param *p = param;
     const bt_op *op = &bt_op_rope_kv;
-    int64_t n_tok = in[QKV].dim[0], n_kv = in[POOL_K].dim[1], d_head = in[POOL_K].dim[2];
+    int64_t n_tok = in[QKV].dim[0], n_kv = in[POOL_V].dim[1], d_head = in[POOL_V].dim[3];
     BT_TRY(bt_op_want_pool(op, in, POOL_K));
     BT_TRY(bt_op_want(op, in, QKV, BT_F32, 2));
     BT_TRY(bt_op_want(op, in, ANGLES, BT_F32, 3));
@@ -81,7 +81,6 @@ static bt_status kv_setup(const bt_op_env *env, const void *param, const bt_desc
 static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
 {
     const bt_rope_kv_param *p = node->param;
-    const bt_desc *k = &node->in[POOL_K];
     bt_op_launch_begin(node, &bt_op_rope_kv, 0, node->out->dim[0], ret_launch);
     *bt_op_args(ret_launch, bt_rope_kv_args) =
         (bt_rope_kv_args){.qkv = node->in_ptr[QKV],
@@ -90,12 +89,7 @@ static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
                           .q_norm = node->in_ptr[Q_NORM],
                           .k_norm = node->in_ptr[K_NORM],
                           .q = node->out_ptr,
-                          .pool = {.k = node->in_ptr[POOL_K],
-                                   .v = node->in_ptr[POOL_V],
-                                   .dtype = k->dtype,
-                                   .page_len = (int32_t)k->dim[3],
-                                   .n_kv = (int32_t)k->dim[1],
-                                   .d_head = (int32_t)k->dim[2]},
+                          .pool = bt_op_pool(node, POOL_K),
                           .n_head = p->n_head,
                           .n_pair = (int32_t)node->in[ANGLES].dim[1],
                           .norm_eps = p->norm_eps,
@@ -107,13 +101,13 @@ static void kv_bind(const bt_op_bind *node, bt_launch *ret_launch)
 static void kv_cost(const void *param, const bt_desc *in, const bt_desc *out, bt_op_cost *ret_cost)
 {
     const bt_rope_kv_param *p = param;
-    const bt_desc *k = &in[POOL_K];
-    double n_tok = (double)out->dim[0], n_kv = (double)k->dim[1], d_head = (double)k->dim[2];
+    const bt_desc *v = &in[POOL_V];
+    double n_tok = (double)out->dim[0], n_kv = (double)v->dim[1], d_head = (double)v->dim[3];
     double n_pair = n_tok * (p->n_head + n_kv) * (double)in[ANGLES].dim[1];
     for (int i = QKV; i <= SLOT; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
     for (int i = Q_NORM; i <= K_NORM; i++) ret_cost->bytes += bt_op_desc_bytes(&in[i]);
     ret_cost->bytes += bt_op_desc_bytes(out);
-    ret_cost->bytes += 2 * n_tok * n_kv * d_head * (double)bt_dtype_block_bytes(k->dtype);
+    ret_cost->bytes += 2 * n_tok * n_kv * (double)bt_row_bytes(v->dtype, v->dim[3]);
     ret_cost->ops = 6 * n_pair;
     if (in[Q_NORM].n_dim) ret_cost->ops += 4 * n_tok * p->n_head * d_head;
     if (in[K_NORM].n_dim) ret_cost->ops += 4 * n_tok * n_kv * d_head;

@@ -7,6 +7,7 @@
 #include "base/meminfo.h"
 #include "engine/capacity.h"
 #include "model/file/modelfile.h"
+#include "oracle/tiny.h"
 #include <string.h>
 
 static void kv_bytes_count_the_heads_that_are_kept(void **state)
@@ -19,6 +20,8 @@ static void kv_bytes_count_the_heads_that_are_kept(void **state)
     assert_int_equal(bt_kv_token_bytes(&llama70b, BT_F16), 327680); // not 8 times as much
     assert_int_equal(bt_kv_token_bytes(&llama70b, BT_F32), 655360);
     assert_int_equal(bt_kv_token_bytes(&llama70b, BT_BF16), 327680);
+    assert_int_equal(bt_kv_token_bytes(&llama70b, BT_Q8_0), 327680 / 64 * 34);
+    assert_int_equal(bt_kv_token_bytes(&llama70b, BT_Q4_0), 327680 / 64 * 18);
 }
 
 static bt_capacity plan(bt_engine_config c, bt_capacity_facts facts)
@@ -96,10 +99,16 @@ static const char *tiny_model(void) { return test_path("test/golden/models/llama
 static void a_real_model_takes_the_memory_that_was_predicted(void **state)
 {
     (void)state;
-    static const bt_dtype dtype[] = {BT_F32, BT_F16, BT_BF16};
-    for (int i = 0; i < 3; i++) {
-        bt_engine_config c = {
-            .model = tiny_model(), .n_ctx = 64 - i, .n_thread = 1, .kv_dtype = dtype[i]};
+    static const bt_dtype dtype[] = {BT_F32, BT_F16, BT_BF16, BT_Q8_0, BT_Q4_0};
+    tiny_dir dir;
+    tiny_config wide = tiny_wide(TINY_LLAMA); // heads that are whole blocks
+    tiny_dir_open(&dir);
+    tiny_write(&dir, &wide);
+    for (int i = 0; i < 5; i++) {
+        bt_engine_config c = {.model = i < 3 ? tiny_model() : dir.path,
+                              .n_ctx = 64 - i,
+                              .n_thread = 1,
+                              .kv_dtype = dtype[i]};
         bt_engine *engine;
         size_t kv = bt_mem_live(BT_MEM_KV), request = bt_mem_live(BT_MEM_REQUEST);
         assert_ok(bt_engine_open(&c, &engine));
@@ -118,6 +127,7 @@ static void a_real_model_takes_the_memory_that_was_predicted(void **state)
         assert_true(s.load_s > 0 && s.weight_bytes > 0 && s.cpu_level);
         bt_engine_close(engine);
     }
+    tiny_dir_close(&dir);
 }
 
 static void opening_a_real_model_survives_every_failing_allocation(void **state)
@@ -156,6 +166,12 @@ static void opening_says_what_is_wrong_with_which_model(void **state)
                  BT_NOTFOUND, "/no/such.gguf");
     bt_engine_config c = {.model = tiny_model(), .page_len = 5};
     assert_fails(bt_engine_open(&c, &engine), BT_INVALID, "golden/models/llama': page_len is 5");
+    c = (bt_engine_config){.model = tiny_model(), .kv_dtype = BT_Q4_K};
+    assert_fails(bt_engine_open(&c, &engine), BT_INVALID,
+                 "kv_dtype is q4_k (8); allowed are f32, f16, bf16, q8_0 and q4_0");
+    c.kv_dtype = BT_Q8_0;
+    assert_fails(bt_engine_open(&c, &engine), BT_INVALID,
+                 "kv_dtype is q8_0, which wants heads of a multiple of 32; the model's are ");
     c = (bt_engine_config){.model = tiny_model(), .kv_dtype = (bt_dtype)99};
     assert_fails(bt_engine_open(&c, &engine), BT_INVALID, "kv_dtype is 99");
 }

@@ -192,7 +192,6 @@ static void every_bad_configuration_is_refused_by_name(void **state)
         {{.n_tok_step_max = 8, .n_seq_max = 9}, "n_tok_step_max is 8; at least n_seq_max (9)"},
         {{.n_chunk = -1}, "n_chunk is -1"},
         {{.page_len = 17}, "page_len is 17; allowed are 16, 32 and 64"},
-        {{.kv_dtype = BT_Q8_0}, "kv_dtype is q8_0"},
         {{.n_kv_token = -1}, "n_kv_token is -1"},
         {{.n_ctx = 100, .n_kv_token = 99}, "n_kv_token is 99; at least n_ctx (100)"},
     };

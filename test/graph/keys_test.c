@@ -328,7 +328,7 @@ static void overlapping_fields_are_refused(void **state)
 {
     (void)state;
     bt_op op = bt_op_attention;
-    bt_field field[3];
+    bt_field field[4];
     memcpy(field, op.field, sizeof field);
     op.field = field;
     assert_ok(bt_op_check(&op));

@@ -217,6 +217,62 @@ static void every_weight_type_keeps_its_bits_in_the_worst_company(void **state)
     tiny_dir_close(&dir);
 }
 
+/* Quantised keys and values: a token's codes are its own, whoever is around. */
+static void quantised_caches_keep_their_bits_in_the_worst_company(void **state)
+{
+    (void)state;
+    tiny_dir dir;
+    tiny_config c = tiny_wide(TINY_MISTRAL);
+    tiny_dir_open(&dir);
+    tiny_write(&dir, &c);
+    for (int level = 0; level < BT_CPU_LEVEL_COUNT; level++)
+        for (int i = 0; i < 2 && level_name(level); i++) {
+            subject s = subject_of(dir.path, level_name(level), c.n_vocab);
+            s.kv_dtype = i ? BT_Q4_0 : BT_Q8_0;
+            compare(&s, &worst, 1);
+        }
+    tiny_dir_close(&dir);
+}
+
+/* Beyond one chunk of positions: a long prompt read at once, where KV heads are the items, says the
+ * same as one read in small batches, where chunks are (op/attention.c), on any number of threads. */
+static void a_long_text_has_the_same_bits_by_heads_and_by_chunks(void **state)
+{
+    (void)state;
+    enum { LONG = 1150 };
+    static int32_t ids[LONG];
+    tiny_dir dir;
+    tiny_config c = tiny_wide(TINY_LLAMA);
+    test_rng rng = {4};
+    tiny_dir_open(&dir);
+    tiny_write(&dir, &c);
+    for (int i = 0; i < LONG; i++) ids[i] = (int32_t)test_range(&rng, 0, c.n_vocab - 1);
+    for (int level = 1; level < BT_CPU_LEVEL_COUNT; level++) {
+        drive d[3];
+        for (int i = 0; i < 3 && level_name(level); i++) {
+            bt_engine *e = drive_open(&(bt_engine_config){.model = dir.path,
+                                                          .cpu_level = level_name(level),
+                                                          .n_thread = 1 + i,
+                                                          .n_ctx = LONG + 50,
+                                                          .n_seq_max = 1,
+                                                          .n_chunk = i == 0   ? 600
+                                                                     : i == 1 ? 16
+                                                                              : 5,
+                                                          .n_tok_step_max = 1200,
+                                                          .kv_dtype = BT_F16});
+            d[i] = (drive){.ids = ids, .n_id = LONG, .n_more = 20};
+            drive_run(e, &d[i]);
+            assert_int_equal(d[i].n_out, 20);
+            if (i) assert_same_bits(level_name(level), &d[i], &d[0]);
+            bt_request_free(d[i].request);
+            d[i].request = NULL;
+            bt_engine_close(e);
+        }
+        for (int i = 0; i < 3 && level_name(level); i++) drive_done(&d[i]);
+    }
+    tiny_dir_close(&dir);
+}
+
 /* Reading a text and having written it are the same: the log probability of generated token k is,
  * bit for bit, that of the first token generated after a prompt of all before it. */
 static void a_decoded_token_has_the_bits_of_a_prefilled_one(void **state)
@@ -245,6 +301,8 @@ int main(void)
         cmocka_unit_test(a_request_gets_the_same_bits_under_every_setting),
         cmocka_unit_test(every_family_and_cache_type_keeps_its_bits_in_the_worst_company),
         cmocka_unit_test(every_weight_type_keeps_its_bits_in_the_worst_company),
+        cmocka_unit_test(quantised_caches_keep_their_bits_in_the_worst_company),
+        cmocka_unit_test(a_long_text_has_the_same_bits_by_heads_and_by_chunks),
         cmocka_unit_test(a_decoded_token_has_the_bits_of_a_prefilled_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

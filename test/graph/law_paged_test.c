@@ -8,6 +8,7 @@
 #include "oracle/golden.h"
 #include "oracle/memory.h"
 #include "oracle/oracle.h"
+#include "oracle/tiny.h"
 #include "support/support.h"
 #include <stdio.h>
 #include <string.h>
@@ -39,9 +40,10 @@ static void crowd_done(crowd *c)
     for (int i = 0; i < N_REQUEST; i++) drive_done(&c->d[i]);
 }
 
+/* A golden model by name, or one that has been written, by its path. */
 static bt_engine_config config_of(const char *name)
 {
-    return (bt_engine_config){.model = golden_dir(name),
+    return (bt_engine_config){.model = name[0] == '/' ? name : golden_dir(name),
                               .n_thread = 1,
                               .n_ctx = N_CTX,
                               .page_len = 16,
@@ -49,9 +51,10 @@ static bt_engine_config config_of(const char *name)
 }
 
 /* Each request alone, in an engine with room. */
-static void run_alone(const char *name, crowd *c)
+static void run_alone(const char *name, bt_dtype kv_dtype, crowd *c)
 {
     bt_engine_config config = config_of(name);
+    config.kv_dtype = kv_dtype;
     bt_engine *e = drive_open(&config);
     crowd_init(c, false);
     for (int i = 0; i < N_REQUEST; i++) drive_run(e, &c->d[i]);
@@ -66,7 +69,7 @@ static void check_preempted(const char *name, bt_engine_config config)
 {
     crowd alone, together;
     bt_engine_stats stats;
-    run_alone(name, &alone);
+    run_alone(name, config.kv_dtype, &alone);
     bt_engine *e = drive_open(&config);
     crowd_init(&together, false);
     for (int i = 0; i < N_REQUEST; i++) drive_submit(e, &together.d[i]);
@@ -99,6 +102,24 @@ static void preempted_and_resumed_is_undisturbed(void **state)
         config.n_thread = 2;
         check_preempted(names[i], config);
     }
+}
+
+static void preempted_with_quantised_keys_and_values_is_undisturbed(void **state)
+{
+    (void)state;
+    tiny_dir dir;
+    tiny_config c = tiny_wide(TINY_MISTRAL);
+    c.n_vocab = N_VOCAB;
+    tiny_dir_open(&dir);
+    tiny_write(&dir, &c);
+    for (int i = 0; i < 2; i++) {
+        bt_engine_config config = config_of(dir.path);
+        config.n_kv_token = 96;
+        config.n_chunk = 7;
+        config.kv_dtype = i ? BT_Q4_0 : BT_Q8_0;
+        check_preempted(dir.path, config);
+    }
+    tiny_dir_close(&dir);
 }
 
 /* The oracle keeps keys and values in one contiguous array and recomputes nothing. */
@@ -165,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(preempted_and_resumed_is_undisturbed),
+        cmocka_unit_test(preempted_with_quantised_keys_and_values_is_undisturbed),
         cmocka_unit_test(paged_and_preempted_is_what_the_contiguous_oracle_says),
         cmocka_unit_test(a_step_allocates_nothing),
     };

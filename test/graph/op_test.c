@@ -367,15 +367,55 @@ static void a_pool_that_is_none_is_refused(void **state)
     memcpy(in, good_in, sizeof in);                                                                \
     change;                                                                                        \
     assert_fails(bt_op_attention.infer(&p, in, &out), BT_INVALID, part)
-    BAD_POOL(in[4].dtype = BT_Q8_0, "attention: the pool at input 4 is q8_0");
+    BAD_POOL(in[4].dtype = BT_Q5_0, "attention: the pool at input 4 is q5_0");
+    BAD_POOL(in[4].dtype = BT_Q8_0,
+             "attention: heads of 8 in a pool of q8_0, must be a multiple of 32");
+    BAD_POOL(in[5].dim[3] = 4097, "attention: heads of 4097, must be at most 4096");
     BAD_POOL(in[5].dtype = BT_F32, "attention: input 5 is f32");
     BAD_POOL(in[4].n_dim = 3, "attention: input 4 is f16 with 3 dimensions, must be f16 with 4");
     BAD_POOL(in[5].dim[0] = 6, "attention: dimension 0 of input 5 is 6, must be 5");
-    BAD_POOL(in[5].dim[3] = 9, "attention: dimension 3 of input 5 is 9, must be 8");
+    BAD_POOL(in[5].dim[3] = 9, "attention: dimension 2 of input 4 is 8, must be 9");
     BAD_POOL((in[4].dim[3] = in[5].dim[2] = 8), "attention: pages of 8 tokens");
     BAD_POOL((in[4].dim[1] = in[5].dim[1] = 0), "attention: a pool of 0 heads");
     BAD_POOL(in[0].layout = BT_PANELS, "attention: input 0 is packed f32");
     BAD_POOL(in[0].dim[1] = 63, "attention: dimension 1 of input 0 is 63, must be 64");
+    in[4] = in[5] = bt_desc_4d(BT_Q8_0, 5, 2, 16, 32); // quantised: both by token
+    in[0].dim[1] = 8 * 32;
+    assert_ok(bt_op_attention.infer(&p, in, &out));
+    in[4] = bt_desc_4d(BT_Q8_0, 5, 2, 32, 16);
+    assert_fails(bt_op_attention.infer(&p, in, &out), BT_INVALID, "dimension 2 of input 4 is 32");
+}
+
+/* A few heads of a long sequence are taken by chunks, many heads, many tokens or a short table are
+ * not; what a batch wants of scratch never shrinks when it grows. */
+static void attention_goes_by_chunks_where_items_are_few(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t n_kv, n_page, n_tok, n_chunk;
+    } row[] = {{1, 256, 1, 8}, {2, 256, 16, 8}, {2, 256, 17, 0},       {8, 256, 1, 0},
+               {1, 16, 1, 0},  {1, 17, 1, 2},   {1, 1 << 17, 1, 4096}, {1, 1 << 17, 2, 0}};
+    bt_kernel_table kernels;
+    bt_kernel_table_init(&kernels, BT_CPU_LEVEL_REF);
+    for (size_t i = 0; i < BT_COUNT_OF(row); i++) {
+        bt_attention_param p = {8, 0, 1, 0};
+        bt_desc in[BT_OP_IN_MAX] = {
+            bt_desc_2d(BT_F32, row[i].n_tok, 8 * 64),
+            bt_desc_1d(BT_I32, row[i].n_tok),
+            bt_desc_1d(BT_I32, row[i].n_tok),
+            bt_desc_2d(BT_I32, 4, row[i].n_page),
+            bt_desc_4d(BT_F16, 9, row[i].n_kv, 64, 16 << (i == 4 || i == 5)),
+            bt_desc_4d(BT_F16, 9, row[i].n_kv, 16 << (i == 4 || i == 5), 64)};
+        bt_op_setup s, more;
+        bt_op_env env = {.kernels = &kernels};
+        assert_ok(bt_op_attention.setup(&env, &p, in, &in[0], &s));
+        assert_int_equal(s.tile[0], row[i].n_chunk);
+        assert_int_equal(s.n_launch, 2);
+        assert_true(s.work_bytes >= row[i].n_tok * 8 * row[i].n_chunk * (64 + 2) * 4);
+        in[0].dim[0] += 100;
+        assert_ok(bt_op_attention.setup(&env, &p, in, &in[0], &more));
+        assert_true(more.work_bytes >= s.work_bytes);
+    }
 }
 
 int main(void)
@@ -392,6 +432,7 @@ int main(void)
         cmocka_unit_test(a_packed_weight_multiplies_as_its_rows_say),
         cmocka_unit_test(what_is_no_weight_is_not_packed),
         cmocka_unit_test(a_pool_that_is_none_is_refused),
+        cmocka_unit_test(attention_goes_by_chunks_where_items_are_few),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

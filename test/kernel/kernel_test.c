@@ -38,6 +38,7 @@ static const kernel_case cases[] = {
     {BT_SLOT_rope_angles, case_rope_angles, NULL},
     {BT_SLOT_rope_kv, case_rope_kv, NULL},
     {BT_SLOT_attn, case_attn, bench_attn},
+    {BT_SLOT_attn_merge, case_attn_merge, NULL},
 };
 
 static const kernel_case *find_case(bt_slot slot)

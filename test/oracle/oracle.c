@@ -251,9 +251,30 @@ static double round_to(double x, int n_bit, int exponent_min)
     return rint(x / unit) * unit;
 }
 
+/* A block of 32 as whole multiples of a scale, which is rounded to f16: for q8_0 of max|x| / 127, for
+ * q4_0 of an eighth of the x of largest magnitude, which becomes -8. */
+static void keep_block(bt_dtype dtype, const double *from, double *to)
+{
+    double most = 0, least = 0;
+    for (int i = 0; i < 32; i++) {
+        most = fmax(most, from[i]);
+        least = fmin(least, from[i]);
+    }
+    bool is_q8 = dtype == BT_Q8_0;
+    double m = -least >= most ? least : most,
+           scale = round_to(is_q8 ? fabs(m) / 127 : m / -8, 11, -14);
+    for (int i = 0; i < 32; i++) {
+        double code = scale != 0 ? rint(from[i] / scale) : 0;
+        to[i] = scale * fmin(fmax(code, is_q8 ? -127 : -8), is_q8 ? 127 : 7);
+    }
+}
+
 static void keep(const oracle *o, const double *from, double *to)
 {
-    for (int32_t i = 0; i < o->hp.n_kv * o->hp.d_head; i++)
+    int32_t n = o->hp.n_kv * o->hp.d_head;
+    bool in_blocks = o->kv_dtype == BT_Q8_0 || o->kv_dtype == BT_Q4_0;
+    for (int32_t i = 0; in_blocks && i < n; i += 32) keep_block(o->kv_dtype, from + i, to + i);
+    for (int32_t i = 0; !in_blocks && i < n; i++)
         to[i] = o->kv_dtype == BT_F16    ? round_to(from[i], 11, -14)
                 : o->kv_dtype == BT_BF16 ? round_to(from[i], 8, -126)
                                          : from[i];

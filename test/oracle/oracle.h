@@ -19,7 +19,8 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx);
 void oracle_free(oracle *o);
 int32_t oracle_n_vocab(const oracle *o);
 
-/* Keys (after rotation) and values are rounded to this type (F32: kept in double). */
+/* Keys (after rotation) and values are rounded to this type (F32: kept in double), as kernel.h says
+ * of the pool: q8_0 and q4_0 in blocks of 32. */
 void oracle_round_kv(oracle *o, bt_dtype dtype);
 
 /* Inputs of products are rounded as the kernels' contract says (kernel.h): for bf16 weights to bf16

@@ -124,7 +124,7 @@ static void write_config(const tiny_config *c, const char *path)
         fprintf(f, " \"attention_bias\": %s, \"mlp_bias\": %s,\n", c->attn_bias ? "true" : "false",
                 c->mlp_bias ? "true" : "false");
     fprintf(f,
-            " \"rope_theta\": %.17g, \"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 512,\n",
+            " \"rope_theta\": %.17g, \"rms_norm_eps\": 1e-5, \"max_position_embeddings\": 2048,\n",
             c->theta);
     fprintf(f, " \"tie_word_embeddings\": %s, \"torch_dtype\": \"float32\"}\n",
             c->tie ? "true" : "false");

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The sampler against a plain reference: full sorts, everything renormalised at every stage. */
+/* The sampler against a plain reference: full sorts, everything renormalised at every stage. With
+ * --bench it is timed. */
 #include "support/support.h"
 #include "base/rng.h"
 #include "engine/sampler.h"
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { VOCAB = 100 };
 
@@ -237,6 +240,40 @@ static void every_draw_is_the_references(void **state)
         }
 }
 
+/* A vocabulary of many blocks, in which passes may leave out most: sharp ones, flat ones, with ties,
+ * and the best at either end. */
+static void every_draw_from_many_is_the_references(void **state)
+{
+    (void)state;
+    enum { MANY = 9001 };
+    static float logits[MANY];
+    static double p[MANY];
+    test_rng rng = {8};
+    bt_sampler s;
+    assert_ok(bt_sampler_init(&s, MANY));
+    for (int round = 0; round < 160; round++) {
+        bt_request_params params;
+        bt_sample_input in = {.logits = logits, .params = &params};
+        double size = round % 5 == 0 ? 0.01 : round % 5 == 1 ? 30 : 3;
+        for (int i = 0; i < MANY; i++) {
+            double rank = round % 3 == 0 ? i : round % 3 == 1 ? MANY - i : 0; // sorted, or not
+            logits[i] = (float)(test_normal(&rng) * size + rank * 1e-3);
+            if (round % 7 == 0) logits[i] = roundf(logits[i]);
+        }
+        vary(&params, round % 16, &rng);
+        if (params.top_k) params.top_k = (int32_t)test_range(&rng, 1, round % 2 ? 4000 : 50);
+        params.seed = test_u64(&rng);
+        reference(&in, MANY, p);
+        double u = bt_rng_uniform(bt_rng_at(params.seed, 0, 0)), sum = 0;
+        int32_t got = bt_sampler_choose(&s, &in), want = 0;
+        while (want < MANY - 1 && (sum += p[want]) <= u) want++;
+        if (got != want)
+            fail_msg("round %d: got %d (p %g), wanted %d (p %g)", round, got, p[got], want,
+                     p[want]);
+    }
+    bt_sampler_done(&s);
+}
+
 static void frequencies_follow_the_distribution(void **state)
 {
     (void)state;
@@ -392,13 +429,87 @@ static void a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was(voi
     free(order);
 }
 
-int main(void)
+/* ---- `sampler_test --bench`: microseconds a token, this thread's processor time ---- */
+
+static int by_time(const void *a, const void *b)
 {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double cpu_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+/* Logits of a shape that models have: a wide middle, a few far ahead. */
+static void bench_one(const char *name, int32_t n_vocab, const bt_request_params *params,
+                      int32_t n_top)
+{
+    enum { RUNS = 25 };
+    bt_sampler s;
+    test_rng rng = {9};
+    double us[RUNS];
+    float *logits = malloc((size_t)n_vocab * sizeof *logits), logprob;
+    bt_token_logprob top[20];
+    assert_ok(bt_sampler_init(&s, n_vocab));
+    for (int32_t i = 0; i < n_vocab; i++)
+        logits[i] = (float)(test_normal(&rng) * 3 + (i % 997 == 0 ? test_uniform(&rng) * 15 : 0));
+    bt_sample_input in = {.logits = logits, .params = params};
+    for (int r = 0; r < RUNS; r++) {
+        double begin = cpu_us();
+        int32_t id = bt_sampler_choose(&s, &in);
+        if (n_top >= 0) bt_sampler_logprobs(logits, n_vocab, id, n_top, &logprob, top);
+        us[r] = cpu_us() - begin;
+    }
+    qsort(us, RUNS, sizeof *us, by_time);
+    printf("%-34s %6d tokens %9.1f us (%.1f to %.1f)\n", name, n_vocab, us[RUNS / 2], us[0],
+           us[RUNS - 1]);
+    free(logits);
+    bt_sampler_done(&s);
+}
+
+static void bench(void)
+{
+    static const int32_t sizes[] = {49152, 128256, 151936};
+    static const struct {
+        const char *name;
+        float temperature, top_p, min_p;
+        int32_t top_k, n_top;
+    } row[] = {{"greedy", 0, 1, 0, 0, -1},
+               {"greedy, logprobs", 0, 1, 0, 0, 0},
+               {"greedy, 20 logprobs", 0, 1, 0, 0, 20},
+               {"temperature 0.8", 0.8f, 1, 0, 0, -1},
+               {"temperature 0.8, top-k 40", 0.8f, 1, 0, 40, -1},
+               {"temperature 0.8, top-p 0.95", 0.8f, 0.95f, 0, 0, -1},
+               {"temperature 0.8, min-p 0.05", 0.8f, 1, 0.05f, 0, -1},
+               {"top-k 40, top-p 0.95, 5 logprobs", 0.8f, 0.95f, 0, 40, 5}};
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++)
+        for (size_t v = 0; v < sizeof sizes / sizeof *sizes; v++)
+            bench_one(row[i].name, sizes[v],
+                      &(bt_request_params){.temperature = row[i].temperature,
+                                           .top_p = row[i].top_p,
+                                           .min_p = row[i].min_p,
+                                           .top_k = row[i].top_k,
+                                           .typical_p = 1,
+                                           .repetition_penalty = 1},
+                      row[i].n_top);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "--bench")) {
+        bench();
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_takes_the_largest_and_of_equals_the_lowest_id),
         cmocka_unit_test(not_a_number_counts_as_impossible),
         cmocka_unit_test(forbidden_tokens_never_come_and_without_others_there_is_none),
         cmocka_unit_test(every_draw_is_the_references),
+        cmocka_unit_test(every_draw_from_many_is_the_references),
         cmocka_unit_test(frequencies_follow_the_distribution),
         cmocka_unit_test(the_next_output_draws_another_number_and_the_same_seed_the_same),
         cmocka_unit_test(extreme_temperatures_neither_crash_nor_leave_the_vocabulary),

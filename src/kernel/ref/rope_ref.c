@@ -61,16 +61,12 @@ void bt_rope_kv_ref(const void *args, int64_t begin, int64_t end)
             bool is_q = kv < 0, is_v = kv >= pool->n_kv;
             head_in h = {.x = row, .angles = angles, .weight = is_q ? a->q_norm : a->k_norm};
             h.inverse = head_inverse(row, d, h.weight, a->norm_eps);
-            for (int i = 0; i < d; i++)
-                if (is_q)
-                    a->q[(t * a->n_head + head) * d + i] = rotated(a, &h, i);
-                else if (is_v)
-                    bt_kv_put(pool->v, pool->dtype, bt_v_at(pool, a->slot[t], kv - pool->n_kv) + i,
-                              row[i]);
-                else
-                    bt_kv_put(pool->k, pool->dtype,
-                              bt_k_at(pool, a->slot[t], kv) + i * pool->page_len,
-                              rotated(a, &h, i));
+            float *q = a->q + (t * a->n_head + head) * d, turned[BT_KV_WIDTH_MAX];
+            const float *to_write = is_v ? row : turned;
+            for (int i = 0; i < d && !is_v; i++) (is_q ? q : turned)[i] = rotated(a, &h, i);
+            if (is_q) continue;
+            bt_kv_side side = bt_kv_open(pool, is_v, a->slot[t], is_v ? kv - pool->n_kv : kv);
+            bt_kv_put(&side, to_write, d);
         }
     }
 }

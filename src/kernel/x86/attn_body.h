@@ -1,293 +1,284 @@
 // SPDX-License-Identifier: Apache-2.0
-/* attn_body: attention for either vector width. A file defines NAME(slot) and ROWS_MAX before it
- * includes this.
+/* attn_body: the walk over positions, for either vector width. A file defines NAME(slot) and
+ * ROWS_MAX before it includes this.
  *
- * A tile is up to ROWS_MAX query rows (tokens x heads that share a KV head) of one sequence; each
- * key and value vector is loaded once for all of them. Per row and block of 16 positions:
- *
- *   s = scale * (sum over even d + sum over odd d)       two fma chains, d ascending
- *   m' = max(m, max s);  p = exp(s - m');  l = l * exp(m - m') + p   (16 lanes, summed at the end)
- *   out = out * exp(m - m') + sum_j p[j] v[j]            one fma chain, j ascending, visible j only
- *
- * Positions a row does not see take no part: their scores are replaced by select, their values are
- * not touched, so what lies there cannot matter. The running output rests in `out`. Nothing a row
- * computes depends on its tile. */
-#include "base/bits.h"
+ * Up to ROWS_PASS query rows (tokens x heads that share a KV head) of one sequence walk the cache
+ * together in blocks of 64 positions: a block is read and widened once for all of them. attn_tile.h
+ * is the arithmetic. After every 512 positions the rows' sums are merged into what was before, or
+ * left as they are for attn_merge: both fold the same numbers in the same order. */
 #include "kernel/isa.h"
-#include "kernel/kvpool.h"
-#include "kernel/x86/simd.h"
-#include <math.h>
+#include "kernel/x86/attn_tile.h"
 
-enum { BLOCK = 16, NV = BLOCK / W };
+enum {
+    ROWS_PASS = 64,
+    ACC_FLOATS = ROWS_PASS * AREA_COLS,
+    ROWS_IN_PLACE =
+        ROWS_MAX > 2 ? ROWS_MAX : 2 * ROWS_MAX, // widening again costs less than storing
+};
 
-typedef struct attn_row {
-    const float *q;
-    float *out;
-    int64_t first, last; // positions seen, both included
-    float top;           // largest score so far
-    float weight[BLOCK]; // sums of weights, by position modulo 16
-} attn_row;
+typedef struct attn_pass {
+    const bt_attn_args *a;
+    const int32_t *pages;   // of the sequence
+    int64_t kv, begin, end; // positions outside [begin, end) are others' work
+    int64_t sure;           // from here on every position up to the last is seen by a row
+    int n_row;
+    uint64_t seen; // by any row, in this block
+    attn_block k, v;
+    attn_row row[ROWS_PASS];
+    attn_scores score[ROWS_PASS] __attribute__((aligned(64)));
+    float acc[ACC_FLOATS] __attribute__((aligned(64)));
+    float area[BLOCK * AREA_COLS] __attribute__((aligned(64))); // keys, then values
+} attn_pass;
 
-/* One block of keys and values of a KV head. */
-typedef struct attn_block {
-    const char *k, *v; // k: [d_head][page_len] at the block's first position; v: [16][d_head]
-    int64_t page_len, d_head;
-} attn_block;
+/* ---- chunks ---- */
 
-typedef struct attn_weights {
-    float p[ROWS_MAX][BLOCK];
-    float shrink[ROWS_MAX]; // exp(m - m')
-} attn_weights;
-
-VF_INLINE int64_t size_of(bt_dtype t) { return t == BT_F32 ? 4 : 2; }
-
-VF_INLINE void score_rows(bt_dtype t, const int n_row, const attn_row *row, const attn_block *b,
-                          float scale, float s_out[ROWS_MAX][BLOCK])
+static float exp2_of(float x)
 {
-    vf s[ROWS_MAX][2][NV];
-#pragma GCC unroll 8
-    for (int r = 0; r < n_row; r++)
-#pragma GCC unroll 4
-        for (int i = 0; i < 2 * NV; i++) s[r][i / NV][i % NV] = vf_set(0);
-    const char *k = b->k;
-    for (int64_t d = 0; d < b->d_head; d += 2)
-#pragma GCC unroll 2
-        for (int odd = 0; odd < 2; odd++, k += b->page_len * size_of(t)) {
-            vf key[NV];
-#pragma GCC unroll 2
-            for (int i = 0; i < NV; i++) key[i] = vf_from(t, k + i * W * size_of(t));
-#pragma GCC unroll 8
-            for (int r = 0; r < n_row; r++) {
-                vf q = vf_set(row[r].q[d + odd]);
-#pragma GCC unroll 2
-                for (int i = 0; i < NV; i++) s[r][odd][i] = vf_fma(q, key[i], s[r][odd][i]);
-            }
-        }
-#pragma GCC unroll 8
-    for (int r = 0; r < n_row; r++)
-#pragma GCC unroll 2
-        for (int i = 0; i < NV; i++)
-            vf_store(s_out[r] + i * W, vf_mul(vf_add(s[r][0][i], s[r][1][i]), vf_set(scale)));
+    float lane[W];
+    vf_store(lane, vf_exp2(vf_set(x)));
+    return lane[0];
 }
 
-/* Turn a row's scores for positions lo..hi-1 of the block into weights, in place. */
-VF_INLINE void weigh_row(attn_row *row, int64_t lo, int64_t hi, float *s, float *ret_shrink)
+/* to = to * f + from * g, where one factor is 1. */
+static void add_scaled(float *to, float f, const float *from, float g, int64_t n)
 {
-    vf x[NV];
-    for (int i = 0; i < NV; i++)
-        x[i] = vf_keep(vf_load(s + i * W), lo - i * W, hi - i * W, -INFINITY);
-    vf most = x[0];
-    for (int i = 1; i < NV; i++) most = vf_max(most, x[i]);
-    float largest = vf_largest(most), top = largest > row->top ? largest : row->top, shrink = 1;
-    if (top > row->top) {
-        float part[W];
-        vf_store(part, vf_exp(vf_set(row->top - top)));
-        shrink = part[0];
-    }
-    vf base = vf_set(top == -INFINITY ? 0 : top); // nothing but -inf so far: weights of 0
-    for (int i = 0; i < NV; i++) {
-        vf p = vf_exp(vf_add(x[i], vf_mul(base, vf_set(-1))));
-        p = vf_keep(p, lo - i * W, hi - i * W, 0); // a base of NaN spares the unseen
-        vf_store(s + i * W, p);
-        vf_store(row->weight + i * W, vf_fma(vf_load(row->weight + i * W), vf_set(shrink), p));
-    }
-    row->top = top;
-    *ret_shrink = shrink;
-}
-
-/* out = out * shrink + sum over positions lo..hi-1 of p * v, for n_vec vectors of columns. */
-VF_INLINE void add_columns(bt_dtype t, const int n_row, const int n_vec, const attn_row *row,
-                           const attn_block *b, const attn_weights *w, int64_t lo, int64_t hi,
-                           int64_t col)
-{
-    vf acc[ROWS_MAX][4];
-    const bool whole = col + n_vec * W <= b->d_head;
-#pragma GCC unroll 8
-    for (int r = 0; r < n_row; r++)
-#pragma GCC unroll 4
-        for (int c = 0; c < n_vec; c++) {
-            const float *at = row[r].out + col + c * W;
-            acc[r][c] =
-                vf_mul(whole ? vf_load(at) : vf_load_n(at, b->d_head - col), vf_set(w->shrink[r]));
-        }
-    const char *v = b->v + (lo * b->d_head + col) * size_of(t);
-#pragma GCC unroll 1 // unrolled, the broadcasts of p would leave the loop over columns and spill
-    for (int64_t j = lo; j < hi; j++, v += b->d_head * size_of(t)) {
-        vf value[4];
-#pragma GCC unroll 4
-        for (int c = 0; c < n_vec; c++)
-            value[c] =
-                whole ? vf_from(t, v + c * W * size_of(t)) : vf_from_n(t, v, b->d_head - col);
-#pragma GCC unroll 8
-        for (int r = 0; r < n_row; r++) {
-            vf p = vf_set(w->p[r][j]);
-#pragma GCC unroll 4
-            for (int c = 0; c < n_vec; c++) acc[r][c] = vf_fma(p, value[c], acc[r][c]);
-        }
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < n_row; r++)
-#pragma GCC unroll 4
-        for (int c = 0; c < n_vec; c++) {
-            float *at = row[r].out + col + c * W;
-            if (whole)
-                vf_store(at, acc[r][c]);
-            else
-                vf_store_n(at, acc[r][c], b->d_head - col);
-        }
-}
-
-VF_INLINE void add_values(bt_dtype t, const int n_row, const attn_row *row, const attn_block *b,
-                          const attn_weights *w, int64_t lo, int64_t hi)
-{
-    const int n_vec = n_row <= 2 && ROWS_MAX == 8 ? 4 : 2;
-    int64_t col = 0;
-    for (; col + n_vec * W <= b->d_head; col += n_vec * W)
-        add_columns(t, n_row, n_vec, row, b, w, lo, hi, col);
-    for (; col < b->d_head; col += W) add_columns(t, n_row, 1, row, b, w, lo, hi, col);
-}
-
-/* One block for a tile: positions p0 .. p0 + 15. */
-VF_INLINE void pass_block(bt_dtype t, const int n_row, attn_row *row, const attn_block *b,
-                          int64_t p0, float scale)
-{
-    attn_weights w;
-    bool all_whole = true;
-    score_rows(t, n_row, row, b, scale, w.p);
-    for (int r = 0; r < n_row; r++)
-        all_whole &= row[r].first <= p0 && row[r].last >= p0 + BLOCK - 1;
-    if (all_whole) {
-#pragma GCC unroll 8
-        for (int r = 0; r < n_row; r++) weigh_row(&row[r], 0, BLOCK, w.p[r], &w.shrink[r]);
-        add_values(t, n_row, row, b, &w, 0, BLOCK);
-        return;
-    }
-    for (int r = 0; r < n_row; r++) {
-        int64_t lo = bt_max_i64(0, row[r].first - p0), hi = bt_min_i64(BLOCK, row[r].last - p0 + 1);
-        if (lo >= hi) continue;
-        attn_weights one;
-        memcpy(one.p[0], w.p[r], sizeof one.p[0]);
-        weigh_row(&row[r], lo, hi, one.p[0], &one.shrink[0]);
-        add_values(t, 1, &row[r], b, &one, lo, hi);
+    for (int64_t i = 0; i < n; i += W) {
+        vf x = vf_load_n(to + i, n - i), y = vf_load_n(from + i, n - i);
+        vf_store_n(to + i, f == 1 ? vf_fma(y, vf_set(g), x) : vf_fma(x, vf_set(f), y), n - i);
     }
 }
 
-typedef void pass_fn(attn_row *row, const attn_block *b, int64_t p0, float scale);
-#define PASS(lower, upper, n)                                                                      \
-    static void pass_##lower##_##n(attn_row *row, const attn_block *b, int64_t p0, float scale)    \
-    {                                                                                              \
-        pass_block(BT_##upper, n, row, b, p0, scale);                                              \
-    }
-
-#if ROWS_MAX == 8
-#define PASSES(lower, upper)                                                                       \
-    PASS(lower, upper, 1)                                                                          \
-    PASS(lower, upper, 2)                                                                          \
-    PASS(lower, upper, 3)                                                                          \
-    PASS(lower, upper, 4)                                                                          \
-    PASS(lower, upper, 5)                                                                          \
-    PASS(lower, upper, 6)                                                                          \
-    PASS(lower, upper, 7)                                                                          \
-    PASS(lower, upper, 8)
-#define PASS_ROW(lower)                                                                            \
-    {                                                                                              \
-        pass_##lower##_1, pass_##lower##_2, pass_##lower##_3, pass_##lower##_4, pass_##lower##_5,  \
-            pass_##lower##_6, pass_##lower##_7, pass_##lower##_8                                   \
-    }
-#else
-#define PASSES(lower, upper)                                                                       \
-    PASS(lower, upper, 1)                                                                          \
-    PASS(lower, upper, 2)
-#define PASS_ROW(lower)                                                                            \
-    {                                                                                              \
-        pass_##lower##_1, pass_##lower##_2                                                         \
-    }
-#endif
-PASSES(f32, F32)
-PASSES(f16, F16)
-PASSES(bf16, BF16)
-
-static void begin_row(const bt_attn_args *a, int64_t t, int64_t head, attn_row *row)
+/* Fold a chunk (its largest score, its weights, its values) into what the chunks before it gave. */
+static void fold_chunk(attn_row *row, float top, float weight, const float *acc, int64_t d_head)
 {
-    int64_t at = (t * a->n_head + head) * a->pool.d_head, last = a->pos[t];
-    *row = (attn_row){.q = a->q + at, .out = a->out + at, .last = last, .top = -INFINITY};
-    row->first = a->window > 0 ? bt_max_i64(0, last - a->window + 1) : 0;
-    memset(row->out, 0, (size_t)a->pool.d_head * sizeof *row->out);
+    if (!row->has_chunk) {
+        row->has_chunk = true;
+        row->all_top = top;
+        row->all_weight = weight;
+        memcpy(row->out, acc, (size_t)d_head * sizeof *acc);
+    } else if (top > row->all_top) {
+        float f = exp2_of(row->all_top - top);
+        add_scaled(row->out, f, acc, 1, d_head);
+        add_scaled(&row->all_weight, f, &weight, 1, 1);
+        row->all_top = top;
+    } else {
+        float g = top == row->all_top ? 1 : exp2_of(top - row->all_top);
+        add_scaled(row->out, 1, acc, g, d_head);
+        add_scaled(&row->all_weight, 1, &weight, g, 1);
+    }
 }
 
-static void end_row(const bt_attn_args *a, const attn_row *row)
+static void divide_row(const attn_row *row, int64_t d_head)
 {
-    if (row->last < row->first) return; // sees nothing: stays 0
-    float part[BLOCK];
-    memcpy(part, row->weight, sizeof part);
-    for (int n = BLOCK / 2; n; n /= 2)
+    for (int64_t i = 0; row->has_chunk && i < d_head; i += W)
+        vf_store_n(row->out + i,
+                   vf_div(vf_load_n(row->out + i, d_head - i), vf_set(row->all_weight)),
+                   d_head - i);
+}
+
+static float sum_lanes(const float *lane)
+{
+    float part[RUN];
+    memcpy(part, lane, sizeof part);
+    for (int n = RUN / 2; n; n /= 2)
         for (int i = 0; i < n; i++) part[i] += part[i + n];
-    for (int64_t i = 0; i < a->pool.d_head; i++) row->out[i] /= part[0];
+    return part[0];
 }
 
-/* Ask for the part of the next page that lies where this block lies in its own: keys are read in
- * strides that the hardware does not foresee, and pages in an order that only the table knows. */
-VF_INLINE void prefetch_next(const bt_kv_pool *pool, const int32_t *pages, int64_t kv, int64_t p0,
-                             int64_t last)
+static void close_chunk(attn_pass *p, int64_t chunk)
 {
-    int64_t next = p0 / pool->page_len + 1, part = BLOCK * pool->d_head * size_of(pool->dtype);
-    if (next * pool->page_len > last) return;
-    int64_t at = ((int64_t)pages[next] * pool->n_kv + kv) * (pool->page_len / BLOCK) +
-                 p0 % pool->page_len / BLOCK;
-    const char *k = (const char *)pool->k + at * part, *v = (const char *)pool->v + at * part;
-    for (int64_t i = 0; i < part; i += 64) {
-        _mm_prefetch(k + i, _MM_HINT_T0);
-        _mm_prefetch(v + i, _MM_HINT_T0);
+    const bt_attn_args *a = p->a;
+    int64_t d_head = a->pool.d_head;
+    for (int r = 0; r < p->n_row; r++) {
+        attn_row *row = &p->row[r];
+        if (!row->is_open) continue;
+        row->is_open = false;
+        float weight = sum_lanes(row->weight);
+        if (!a->part) {
+            fold_chunk(row, row->top, weight, row->acc, d_head);
+            continue;
+        }
+        int64_t at = (row->out - a->out) / d_head * a->n_chunk + chunk;
+        a->part_top[2 * at] = row->top;
+        a->part_top[2 * at + 1] = weight;
+        memcpy(a->part + at * d_head, row->acc, (size_t)d_head * sizeof *row->acc);
     }
 }
 
-static void attend_tile(const bt_attn_args *a, const int32_t *pages, int64_t kv, int n_row,
-                        attn_row *row)
+static void open_chunk(attn_row *row, int64_t d_head)
 {
-    static pass_fn *const pass[3][ROWS_MAX] = {PASS_ROW(f32), PASS_ROW(f16), PASS_ROW(bf16)};
-    const bt_kv_pool *pool = &a->pool;
-    int64_t first = row[0].first, last = row[0].last;
-    for (int r = 1; r < n_row; r++) {
-        first = bt_min_i64(first, row[r].first);
-        last = bt_max_i64(last, row[r].last);
-    }
-    attn_block b = {.page_len = pool->page_len, .d_head = pool->d_head};
-    for (int64_t p0 = first / BLOCK * BLOCK; p0 <= last; p0 += BLOCK) {
-        bool seen = false; // a page that nobody sees may be gone
-        for (int r = 0; r < n_row; r++) seen |= row[r].first < p0 + BLOCK && row[r].last >= p0;
-        if (!seen) continue;
-        int64_t slot = (int64_t)pages[p0 / pool->page_len] * pool->page_len + p0 % pool->page_len;
-        b.k = (const char *)pool->k + bt_k_at(pool, slot, kv) * size_of(pool->dtype);
-        b.v = (const char *)pool->v + bt_v_at(pool, slot, kv) * size_of(pool->dtype);
-        prefetch_next(pool, pages, kv, p0, last);
-        pass[pool->dtype][n_row - 1](row, &b, p0, a->scale);
-    }
-    for (int r = 0; r < n_row; r++) end_row(a, &row[r]);
+    row->is_open = true;
+    row->top = -INFINITY;
+    memset(row->weight, 0, sizeof row->weight);
+    memset(row->acc, 0, (size_t)bt_round_up(d_head, RUN) * sizeof *row->acc);
 }
 
-/* Rows of an item in order of token and head; a tile ends where it is full or the sequence changes.
+/* ---- blocks ---- */
+
+/* Which positions of the block at p0 each row sees. */
+static void look(attn_pass *p, int64_t p0)
+{
+    for (int r = 0; r < p->n_row; r++) {
+        attn_row *row = &p->row[r];
+        row->seen = bt_attn_seen(row->first, row->last, p->a->n_sink, p0);
+        p->seen |= row->seen;
+        if (row->seen && !row->is_open) open_chunk(row, p->a->pool.d_head);
+    }
+}
+
+/* Where a head's area in the page of a position lies in both arrays. */
+static int64_t area_at(const attn_pass *p, int64_t position)
+{
+    const bt_kv_pool *pool = &p->a->pool;
+    int64_t page = p->pages[position / pool->page_len];
+    return (page * pool->n_kv + p->kv) * bt_kv_area_bytes(pool);
+}
+
+/* `end`: where the walk ends. */
+static void find_block(attn_pass *p, int64_t p0, int64_t end)
+{
+    const bt_kv_pool *pool = &p->a->pool;
+    int64_t run_bytes = bt_kv_area_bytes(pool) * RUN / pool->page_len;
+    for (int r = 0; r < N_RUN; r++) {
+        int64_t position = p0 + r * RUN, next = position + BLOCK,
+                in_page = next % pool->page_len / RUN * run_bytes;
+        p->k.area[r] = p->v.area[r] = p->k.next[r] = p->v.next[r] = NULL;
+        p->k.offset[r] = p->v.offset[r] = position % pool->page_len;
+        if (!run_of(p->seen, r)) continue; // a page that nobody sees may be gone
+        p->k.area[r] = (const char *)pool->k + area_at(p, position);
+        p->v.area[r] = (const char *)pool->v + area_at(p, position);
+        if (next >= end || next < p->sure) continue;
+        p->k.next[r] = (const char *)pool->k + area_at(p, next) + in_page;
+        p->v.next[r] = (const char *)pool->v + area_at(p, next) + in_page;
+    }
+}
+
+static uint64_t tile_seen(const attn_row *row, int n)
+{
+    uint64_t seen = 0;
+    for (int r = 0; r < n; r++) seen |= row[r].seen;
+    return seen;
+}
+
+/* Rows of the tile at row r: as even as can be, not six and one. */
+static int tile_rows(int n_row, int r)
+{
+    int n_tile = (n_row + ROWS_MAX - 1) / ROWS_MAX, most = (n_row + n_tile - 1) / n_tile;
+    return (int)bt_min_i64(most, n_row - r);
+}
+
+static void pass_block(attn_pass *p)
+{
+    const bt_attn_args *a = p->a;
+    int64_t d_head = a->pool.d_head;
+    bool in_place = a->pool.dtype == BT_F32 || p->n_row <= ROWS_IN_PLACE;
+    for (int64_t d = 0; d < d_head; d += AREA_COLS) {
+        int64_t n_d = bt_min_i64(AREA_COLS, d_head - d);
+        attn_floats k = load_keys(&a->pool, &p->k, d, n_d, in_place, p->area);
+        for (int r = 0, n; r < p->n_row; r += n) {
+            n = tile_rows(p->n_row, r);
+            score_tiles[k.dtype][n - 1](&p->row[r], &p->score[r], &k, tile_seen(&p->row[r], n), d,
+                                        n_d);
+            memset(k.next, 0, sizeof k.next);
+        }
+    }
+    float scale = (float)(a->scale * 1.4426950408889634);
+    for (int r = 0; r < p->n_row; r++)
+        if (p->row[r].seen) weigh_row(&p->row[r], p->score[r], scale, d_head);
+    for (int64_t c = 0; c < d_head; c += AREA_COLS) {
+        int64_t n_col = bt_min_i64(AREA_COLS, d_head - c);
+        attn_floats v = load_values(&a->pool, &p->v, c, n_col, in_place, p->area);
+        for (int r = 0, n; r < p->n_row; r += n) {
+            n = tile_rows(p->n_row, r);
+            add_tiles[v.dtype][n - 1](&p->row[r], &p->score[r], &v, c, n_col);
+            memset(v.next, 0, sizeof v.next);
+        }
+    }
+}
+
+static void walk_blocks(attn_pass *p)
+{
+    int64_t first = INT64_MAX, end = p->begin, n_sink = p->a->n_sink;
+    for (int r = 0; r < p->n_row; r++) {
+        first = bt_min_i64(first, p->row[r].first);
+        end = bt_max_i64(end, bt_min_i64(p->row[r].last + 1, p->end));
+    }
+    p->sure = first;
+    for (int64_t p0 = p->begin; p0 < end; p0 += BLOCK) {
+        p->seen = 0;
+        if (p0 < n_sink || p0 + BLOCK > first) look(p, p0);
+        if (p->seen) {
+            find_block(p, p0, end);
+            pass_block(p);
+        }
+        if ((p0 + BLOCK) % BT_ATTN_CHUNK == 0) close_chunk(p, p0 / BT_ATTN_CHUNK);
+    }
+    if (end > p->begin) close_chunk(p, (end - 1) / BT_ATTN_CHUNK);
+    for (int r = 0; !p->a->part && r < p->n_row; r++) divide_row(&p->row[r], p->a->pool.d_head);
+}
+
+/* ---- items ---- */
+
+static void add_row(attn_pass *p, int64_t t, int64_t head)
+{
+    const bt_attn_args *a = p->a;
+    int64_t d_head = a->pool.d_head, at = (t * a->n_head + head) * d_head;
+    attn_row *row = &p->row[p->n_row];
+    *row = (attn_row){.q = a->q + at, .out = a->out + at, .last = a->pos[t]};
+    row->acc = p->acc + p->n_row++ * bt_round_up(d_head, RUN);
+    row->first = bt_attn_first(a->window, row->last);
+    if (!a->part) memset(row->out, 0, (size_t)d_head * sizeof *row->out); // sees nothing: 0
+}
+
+/* Rows of an item in order of token and head; a pass ends where it is full or the sequence changes.
  */
-static void attend_item(const bt_attn_args *a, int64_t t0, int64_t t1, int64_t kv)
+static void attend_item(attn_pass *p, int64_t t0, int64_t t1)
 {
-    attn_row row[ROWS_MAX];
-    int n_row = 0;
+    const bt_attn_args *a = p->a;
     int64_t n_group = a->n_head / a->pool.n_kv;
+    int n_row_max = (int)bt_min_i64(ROWS_PASS, ACC_FLOATS / bt_round_up(a->pool.d_head, RUN));
+    p->n_row = 0;
     for (int64_t t = t0; t < t1; t++)
         for (int64_t h = 0; h < n_group; h++) {
-            begin_row(a, t, kv * n_group + h, &row[n_row++]);
+            add_row(p, t, p->kv * n_group + h);
             bool token_ends = h == n_group - 1;
             bool ends = token_ends && (t + 1 == t1 || a->seq[t + 1] != a->seq[t]);
-            if (n_row < ROWS_MAX && !ends) continue;
-            attend_tile(a, a->table + a->seq[t] * a->n_page_max, kv, n_row, row);
-            n_row = 0;
+            if (p->n_row < n_row_max && !ends) continue;
+            p->pages = a->table + a->seq[t] * a->n_page_max;
+            walk_blocks(p);
+            p->n_row = 0;
         }
 }
 
 void NAME(attn)(const void *args, int64_t begin, int64_t end)
 {
     const bt_attn_args *a = args;
+    attn_pass p;
+    p.a = a;
+    int64_t n_part = a->part ? a->n_chunk : 1;
     for (int64_t item = begin; item < end; item++) {
-        int64_t t0 = item / a->pool.n_kv * BT_ATTN_GROUP;
-        attend_item(a, t0, bt_min_i64(t0 + BT_ATTN_GROUP, a->n_tok), item % a->pool.n_kv);
+        int64_t group = item / (a->pool.n_kv * n_part), chunk = item / a->pool.n_kv % n_part;
+        p.kv = item % a->pool.n_kv;
+        p.begin = chunk * BT_ATTN_CHUNK;
+        p.end = a->part ? p.begin + BT_ATTN_CHUNK : INT64_MAX;
+        attend_item(&p, group * BT_ATTN_GROUP, bt_min_i64((group + 1) * BT_ATTN_GROUP, a->n_tok));
+    }
+}
+
+void NAME(attn_merge)(const void *args, int64_t begin, int64_t end)
+{
+    const bt_attn_args *a = args;
+    int64_t d_head = a->pool.d_head;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t last = a->pos[i / a->n_head], first = bt_attn_first(a->window, last);
+        attn_row row = {.out = a->out + i * d_head};
+        memset(row.out, 0, (size_t)d_head * sizeof *row.out);
+        for (int64_t c = 0; c * BT_ATTN_CHUNK <= last; c++) {
+            int64_t at = i * a->n_chunk + c;
+            if (!bt_attn_sees_chunk(first, last, a->n_sink, c)) continue;
+            fold_chunk(&row, a->part_top[2 * at], a->part_top[2 * at + 1], a->part + at * d_head,
+                       d_head);
+        }
+        divide_row(&row, d_head);
     }
 }

@@ -2,7 +2,8 @@
 /* rope_body: rope_kv for either vector width. A file defines NAME(slot) before it includes this.
  *
  * A head passes once: loaded, normed, rotated in registers, and handed to its sink: the q array, a
- * value row of the pool, or a key column, where lane i goes i * page_len elements further. */
+ * value row of the pool, a key column, where lane i goes i * page_len elements further, or a row from
+ * which it is quantised. */
 #include "base/bits.h"
 #include "kernel/isa.h"
 #include "kernel/kvpool.h"
@@ -10,29 +11,33 @@
 #include <math.h>
 
 typedef struct sink {
-    float *q;   // [d_head], or NULL
-    void *pool; // k or v array
-    bt_dtype dtype;
-    int64_t at, step; // elements: of lane 0, from lane to lane
+    float *row; // [d_head], or NULL: a float column of the pool
+    bt_kv_side side;
 } sink;
 
+/* Floats are written as they come, into rows by vectors and into columns one by one. */
 static void put(const sink *s, int64_t i, vf x, int64_t n)
 {
+    const bt_kv_side *side = &s->side;
     n = bt_min_i64(n, W);
-    int64_t at = s->at + i * s->step, size = s->dtype == BT_F32 ? 4 : 2;
-    if (s->q) {
-        vf_store_n(s->q + i, x, n);
-    } else if (s->step == 1) {
-        vf_to_n(s->dtype, (char *)s->pool + at * size, x, n);
-    } else if (s->dtype == BT_F32) {
-        float part[W];
-        vf_store(part, x);
-        for (int64_t j = 0; j < n; j++) ((float *)s->pool)[at + j * s->step] = part[j];
-    } else {
-        uint16_t part[W];
-        vf_to_n(s->dtype, part, x, W);
-        for (int64_t j = 0; j < n; j++) ((uint16_t *)s->pool)[at + j * s->step] = part[j];
+    if (s->row) {
+        vf_store_n(s->row + i, x, n);
+        return;
     }
+    int64_t at = side->offset * side->token + i * side->step, size = side->dtype == BT_F32 ? 4 : 2;
+    float wide[W];
+    uint16_t half[W];
+    if (side->step == 1)
+        vf_to_n(side->dtype, side->area + at * size, x, n);
+    else if (side->dtype == BT_F32)
+        vf_store(wide, x);
+    else
+        vf_to_n(side->dtype, half, x, W);
+    for (int64_t j = 0; j < n && side->step > 1; j++)
+        if (side->dtype == BT_F32)
+            ((float *)side->area)[at + j * side->step] = wide[j];
+        else
+            ((uint16_t *)side->area)[at + j * side->step] = half[j];
 }
 
 typedef struct head_in {
@@ -98,29 +103,36 @@ static void pass_head(const bt_rope_kv_args *a, const head_in *h, const float *a
         put(to, i, load_head(h, i, a->pool.d_head - i), a->pool.d_head - i);
 }
 
+/* A head of keys (is_v: values) of a token into the pool. Blocks are quantised once the head is
+ * there as a whole. */
+static void keep_head(const bt_rope_kv_args *a, int64_t t, const head_in *h, const float *angles,
+                      bool is_v, int64_t kv)
+{
+    float turned[BT_KV_WIDTH_MAX];
+    bool whole = bt_kv_is_quantised(a->pool.dtype);
+    sink to = {.row = whole ? turned : NULL, .side = bt_kv_open(&a->pool, is_v, a->slot[t], kv)};
+    pass_head(a, h, angles, is_v ? 0 : a->n_pair, &to);
+    if (whole) bt_kv_put(&to.side, turned, a->pool.d_head);
+}
+
 void NAME(rope_kv)(const void *args, int64_t begin, int64_t end)
 {
     const bt_rope_kv_args *a = args;
-    const bt_kv_pool *pool = &a->pool;
-    int64_t d = pool->d_head;
+    int64_t d = a->pool.d_head, n_kv = a->pool.n_kv;
     for (int64_t t = begin; t < end; t++) {
-        const float *x = a->qkv + t * (a->n_head + 2 * pool->n_kv) * d,
+        const float *x = a->qkv + t * (a->n_head + 2 * n_kv) * d,
                     *angles = a->angles + t * a->n_pair * 2;
         for (int64_t i = 0; i < a->n_head; i++, x += d) {
             head_in h = open_head(x, d, a->q_norm, a->norm_eps);
-            pass_head(a, &h, angles, a->n_pair,
-                      &(sink){.q = a->q + (t * a->n_head + i) * d, .dtype = BT_F32});
+            pass_head(a, &h, angles, a->n_pair, &(sink){.row = a->q + (t * a->n_head + i) * d});
         }
-        for (int64_t i = 0; i < pool->n_kv; i++, x += d) {
+        for (int64_t i = 0; i < n_kv; i++, x += d) {
             head_in h = open_head(x, d, a->k_norm, a->norm_eps);
-            pass_head(
-                a, &h, angles, a->n_pair,
-                &(sink){NULL, pool->k, pool->dtype, bt_k_at(pool, a->slot[t], i), pool->page_len});
+            keep_head(a, t, &h, angles, false, i);
         }
-        for (int64_t i = 0; i < pool->n_kv; i++, x += d) {
+        for (int64_t i = 0; i < n_kv; i++, x += d) {
             head_in h = open_head(x, d, NULL, 0);
-            pass_head(a, &h, angles, 0,
-                      &(sink){NULL, pool->v, pool->dtype, bt_v_at(pool, a->slot[t], i), 1});
+            keep_head(a, t, &h, angles, true, i);
         }
     }
 }

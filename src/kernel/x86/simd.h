@@ -40,11 +40,10 @@ VF_INLINE vf vf_round(vf a)
 }
 VF_INLINE vf vf_pow2_times(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 
-/* Lanes lo..hi-1 of x, `other` elsewhere. */
-VF_INLINE vf vf_keep(vf x, int64_t lo, int64_t hi, float other)
+/* Lanes whose bit is set of x, `other` elsewhere. */
+VF_INLINE vf vf_select(vf x, uint64_t bits, float other)
 {
-    __mmask16 mask = first_lanes(hi < 0 ? 0 : hi) & (__mmask16)~first_lanes(lo < 0 ? 0 : lo);
-    return _mm512_mask_mov_ps(vf_set(other), mask, x);
+    return _mm512_mask_mov_ps(vf_set(other), (__mmask16)bits, x);
 }
 
 VF_INLINE float vf_largest(vf x) { return _mm512_reduce_max_ps(x); }
@@ -162,11 +161,12 @@ VF_INLINE vf vf_pow2_times(vf x, vf n)
     return vf_mul(vf_mul(x, a), b);
 }
 
-/* Lanes lo..hi-1 of x, `other` elsewhere. */
-VF_INLINE vf vf_keep(vf x, int64_t lo, int64_t hi, float other)
+/* Lanes whose bit is set of x, `other` elsewhere. */
+VF_INLINE vf vf_select(vf x, uint64_t bits, float other)
 {
-    __m256i mask = _mm256_andnot_si256(first_lanes(lo < 0 ? 0 : lo), first_lanes(hi < 0 ? 0 : hi));
-    return _mm256_blendv_ps(vf_set(other), x, _mm256_castsi256_ps(mask));
+    __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_and_si256(_mm256_set1_epi32((int)(bits & 0xFF)), bit);
+    return _mm256_blendv_ps(vf_set(other), x, _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, bit)));
 }
 
 VF_INLINE float vf_largest(vf x)
@@ -308,5 +308,21 @@ VF_INLINE vf vf_exp(vf x)
     p = vf_fma(p, r, vf_set(1.6666665459e-1f));
     p = vf_fma(p, r, vf_set(5.0000001201e-1f));
     p = vf_fma(p, vf_mul(r, r), vf_add(r, vf_set(1)));
+    return vf_pow2_times(p, n);
+}
+
+/* 2^x, about 1 ulp, for x <= 100: x = n + r with |r| <= 1/2, a polynomial in r that is 1 at 0, times
+ * 2^n. NaN stays NaN, below -126 it may be 0. */
+VF_INLINE vf vf_exp2(vf x)
+{
+    x = vf_max(vf_set(-150), x); // the order of operands keeps NaN
+    vf n = vf_round(x), r = vf_add(x, vf_mul(n, vf_set(-1)));
+    vf p = vf_set(0.000154531634f);
+    p = vf_fma(p, r, vf_set(0.00133908633f));
+    p = vf_fma(p, r, vf_set(0.00961808302f));
+    p = vf_fma(p, r, vf_set(0.0555035695f));
+    p = vf_fma(p, r, vf_set(0.240226507f));
+    p = vf_fma(p, r, vf_set(0.693147182f));
+    p = vf_fma(p, r, vf_set(1));
     return vf_pow2_times(p, n);
 }

@@ -47,7 +47,7 @@ static totals count(const bt_model_file *f)
 static uint64_t kv_bytes(const bt_hparams *hp, bt_dtype dtype)
 {
     return 2ull * (uint64_t)hp->n_layer * (uint64_t)hp->n_kv * (uint64_t)hp->d_head *
-           (uint64_t)bt_dtype_block_bytes(dtype);
+           (uint64_t)bt_dtype_block_bytes(dtype) / (uint64_t)bt_dtype_block(dtype);
 }
 
 static int32_t n_window_layer(const bt_hparams *hp)
@@ -173,10 +173,13 @@ static bt_status text_totals(const totals *t, bt_buf *out)
 
 static bt_status text_memory(const bt_hparams *hp, const totals *t, bt_buf *out)
 {
-    char w[32], half[32], full[32];
+    char w[32], half[32], full[32], blocks[32];
+    bool has_blocks = hp->d_head % bt_dtype_block(BT_Q8_0) == 0;
     BT_TRY(bt_buf_format(
-        out, "memory            weights %s + for each 1024 tokens %s (f16) or %s (f32)\n",
-        human_bytes(t->all.n_bytes, w), human_bytes(1024 * kv_bytes(hp, BT_F16), half),
+        out, "memory            weights %s + for each 1024 tokens %s%s%s (f16) or %s (f32)\n",
+        human_bytes(t->all.n_bytes, w),
+        has_blocks ? human_bytes(1024 * kv_bytes(hp, BT_Q8_0), blocks) : "",
+        has_blocks ? " (q8_0), " : "", human_bytes(1024 * kv_bytes(hp, BT_F16), half),
         human_bytes(1024 * kv_bytes(hp, BT_F32), full)));
     return bt_buf_format(
         out,
