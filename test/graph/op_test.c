@@ -118,7 +118,7 @@ static void costs_are_what_a_hand_counts(void **state)
     check_cost(&bt_op_rope_kv, &(bt_rope_kv_param){4, 0, 1e-5f},
                (bt_desc[]){x, bt_desc_3d(BT_F32, 3, 4, 2), slot, k, v, none, bt_desc_1d(BT_F32, 8)},
                768 + 96 + 24 + 32 + 3 * 32 * 4 + 2 * 3 * 2 * 8 * 2, 6 * 3 * 6 * 4 + 4 * 3 * 2 * 8);
-    check_cost(&bt_op_attention, &(bt_attention_param){8, 0, 1},
+    check_cost(&bt_op_attention, &(bt_attention_param){.n_head = 8, .scale = 1},
                (bt_desc[]){x, ids, ids, bt_desc_2d(BT_I32, 2, 7), k, v}, 768 + 12 + 12 + 56 + 768,
                0);
     check_cost(&bt_op_copy, NULL, (bt_desc[]){bt_desc_2d(BT_F16, 3, 5)}, 60, 0);
@@ -360,7 +360,7 @@ static void a_pool_that_is_none_is_refused(void **state)
                                 bt_desc_1d(BT_I32, 3),           bt_desc_2d(BT_I32, 2, 7),
                                 bt_desc_4d(BT_F16, 5, 2, 8, 16), bt_desc_4d(BT_F16, 5, 2, 16, 8)},
             out, good_in[BT_OP_IN_MAX];
-    bt_attention_param p = {8, 0, 1};
+    bt_attention_param p = {.n_head = 8, .scale = 1};
     memcpy(good_in, in, sizeof in);
     assert_ok(bt_op_attention.infer(&p, in, &out));
 #define BAD_POOL(change, part)                                                                     \
