@@ -13,7 +13,8 @@
  *           the tiles        of VNNI or AMX; accumulators lie in `acc` between chunks
  *       add bias and residual, write
  *
- * The float operations of an output and their order are those of the direct tiles. */
+ * A job is 170 KiB of stack. The float operations of an output and their order are those of the
+ * direct tiles. */
 #pragma once
 #include <immintrin.h>
 #include "kernel/panel.h"
