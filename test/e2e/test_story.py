@@ -31,7 +31,7 @@ def test_a_prompt_may_hold_anything_but_a_message_no_nul(story):
     expect_error(1, "UTF-8", "run", "-p", "-", "-n", "4", "-q", stdin=b"\xff\xfe")
 
 
-@pytest.mark.parametrize("kv", ["f32", "f16", "bf16"])
+@pytest.mark.parametrize("kv", ["f32", "f16", "bf16", "q8_0", "q4_0"])
 def test_every_kind_of_cache_tells_a_story(story, kv):
     assert len(expect_ok("run", "--raw", "-p", "One day", "-n", "16", "--json", "-q", "--kv-type", kv).json["ids"]) > 4
 

@@ -559,6 +559,7 @@ static void bench_attn(bt_slot slot)
         for (int t = 0; t < BENCH_KV_TYPES; t++) {
             for (int i = 0; i < 3; i++) bench_attn_at(fn, types[t], heads[h], lens[i], 1);
             bench_attn_at(fn, types[t], heads[h], 2048, 2048);
-            if (t == 1) bench_attn_at(fn, types[t], heads[h], 4096, 4096);
+            if (t == 1 && level_ > BT_CPU_LEVEL_AVX2)
+                bench_attn_at(fn, types[t], heads[h], 4096, 4096);
         }
 }

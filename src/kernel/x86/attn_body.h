@@ -183,8 +183,7 @@ static void pass_block(attn_pass *p)
         }
     }
     float scale = (float)(a->scale * 1.4426950408889634);
-    for (int r = 0; r < p->n_row; r++)
-        if (p->row[r].seen) weigh_row(&p->row[r], p->score[r], scale, d_head);
+    for (int r = 0; r < p->n_row; r++) weigh_row(&p->row[r], p->score[r], scale, d_head);
     for (int64_t c = 0; c < d_head; c += AREA_COLS) {
         int64_t n_col = bt_min_i64(AREA_COLS, d_head - c);
         attn_floats v = load_values(&a->pool, &p->v, c, n_col, in_place, p->area);

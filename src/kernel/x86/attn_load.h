@@ -110,12 +110,13 @@ static attn_floats load_keys(const bt_kv_pool *p, const attn_block *b, int64_t d
                      .next_step = bt_kv_codes_bytes(p->dtype, RUN)};
     for (int r = 0; r < N_RUN; r++) {
         f.next[r] = b->next[r] ? b->next[r] + d0 * f.next_step : NULL;
-        const char *area = b->area[r], *scale = area + bt_kv_scales_at(p);
+        const char *area = b->area[r];
         int64_t at = d0 * p->page_len + b->offset[r], scale_at = b->offset[r] * 2;
         float *out = to + r * RUN;
         f.run[r] = (char *)out;
-        scale += d0 / BT_KV_BLOCK * p->page_len * 2 + scale_at;
         if (!area) continue;
+        const char *scale =
+            area + bt_kv_scales_at(p) + d0 / BT_KV_BLOCK * p->page_len * 2 + scale_at;
         if (in_place)
             f.run[r] = area + bt_kv_codes_bytes(p->dtype, at);
         else if (p->dtype == BT_F16)
@@ -182,12 +183,12 @@ static attn_floats load_values(const bt_kv_pool *p, const attn_block *b, int64_t
     f.next_two = bt_kv_codes_bytes(p->dtype, 2);
     for (int r = 0; r < N_RUN; r++) {
         f.next[r] = b->next[r] ? b->next[r] + bt_kv_codes_bytes(p->dtype, c0) : NULL;
-        const char *area = b->area[r], *scale = area + bt_kv_scales_at(p);
+        const char *area = b->area[r];
         int64_t at = b->offset[r] * p->d_head + c0;
         float *out = to + r * RUN * AREA_COLS;
         f.run[r] = (char *)out;
-        scale += (b->offset[r] * p->d_head + c0) / BT_KV_BLOCK * 2;
         if (!area) continue;
+        const char *scale = area + bt_kv_scales_at(p) + at / BT_KV_BLOCK * 2;
         if (in_place)
             f.run[r] = area + bt_kv_codes_bytes(p->dtype, at);
         else if (p->dtype == BT_F32)

@@ -14,6 +14,7 @@
 #include <math.h>
 
 typedef struct attn_row {
+    float weight[RUN] __attribute__((aligned(64))); // sums of weights, by position modulo 16
     const float *q;
     float *out;          // [d_head]
     float *acc;          // [d_head rounded up to 16] of this chunk; the columns past the head are 0
@@ -22,7 +23,6 @@ typedef struct attn_row {
     float top;           // largest score of this chunk
     float all_top, all_weight; // of the chunks before it
     bool is_open, has_chunk;   // this chunk, a chunk before it, has a position it sees
-    float weight[RUN];         // sums of weights, by position modulo 16
 } attn_row;
 
 typedef float attn_scores[BLOCK]; // of one row: scores, then weights
@@ -87,21 +87,23 @@ VF_INLINE void score_tile(bt_dtype t, const int n_row, const attn_row *row, attn
 
 /* ---- weights ---- */
 
-/* The row's largest score has grown: shrink what was summed below the old one. */
+/* The row's largest score has grown: shrink what was summed below the old one. Below -inf there is
+ * nothing, or a NaN, which stays. */
 VF_INLINE void shrink_row(attn_row *row, float top, int64_t d_head)
 {
     vf f = vf_exp2(vf_set(row->top - top));
+    bool is_first = row->top == -INFINITY;
+    row->top = top;
+    if (is_first) return;
     for (int i = 0; i < RUN; i += W) vf_store(row->weight + i, vf_mul(vf_load(row->weight + i), f));
     for (int64_t c = 0; c < d_head; c += W)
         vf_store(row->acc + c, vf_mul(vf_load(row->acc + c), f));
-    row->top = top;
 }
 
 /* Turn a row's sums of products into weights, in place. */
-VF_INLINE void weigh_row(attn_row *row, float *s, float scale, int64_t d_head)
+VF_INLINE void weigh(const bool whole, attn_row *row, float *s, float scale, int64_t d_head)
 {
     enum { N = BLOCK / W, N_SUM = RUN / W };
-    const bool whole = row->seen == ~(uint64_t)0;
     vf x[N], most = vf_set(-INFINITY), sum[N_SUM];
 #pragma GCC unroll 8
     for (int i = 0; i < N; i++) {
@@ -122,6 +124,14 @@ VF_INLINE void weigh_row(attn_row *row, float *s, float scale, int64_t d_head)
         sum[i % N_SUM] = vf_add(sum[i % N_SUM], p);
     }
     for (int i = 0; i < N_SUM; i++) vf_store(row->weight + i * W, sum[i]);
+}
+
+static void weigh_row(attn_row *row, float *s, float scale, int64_t d_head)
+{
+    if (row->seen == ~(uint64_t)0)
+        weigh(true, row, s, scale, d_head);
+    else if (row->seen)
+        weigh(false, row, s, scale, d_head);
 }
 
 /* ---- values ---- */

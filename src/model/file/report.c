@@ -308,12 +308,16 @@ static bt_status json_totals(const bt_model_file *f, bt_buf *out)
                              i ? ", " : "", t.type[i].name, t.type[i].n_tensor, t.type[i].n_element,
                              t.type[i].n_bytes));
     if (!f->has_hp) return bt_buf_text(out, "], \"memory\": null");
-    return bt_buf_format(out,
+    BT_TRY(bt_buf_format(out,
                          "], \"memory\": {\"weight_bytes\": %" PRIu64
                          ", \"kv_bytes_per_token\": {\"f16\": %" PRIu64 ", \"bf16\": %" PRIu64
-                         ", \"f32\": %" PRIu64 "}}",
+                         ", \"f32\": %" PRIu64,
                          t.all.n_bytes, kv_bytes(&f->hp, BT_F16), kv_bytes(&f->hp, BT_BF16),
-                         kv_bytes(&f->hp, BT_F32));
+                         kv_bytes(&f->hp, BT_F32)));
+    if (f->hp.d_head % bt_dtype_block(BT_Q8_0) == 0)
+        BT_TRY(bt_buf_format(out, ", \"q8_0\": %" PRIu64 ", \"q4_0\": %" PRIu64,
+                             kv_bytes(&f->hp, BT_Q8_0), kv_bytes(&f->hp, BT_Q4_0)));
+    return bt_buf_text(out, "}}");
 }
 
 static bt_status json_tensors(const bt_model_file *f, bt_buf *out)
