@@ -72,8 +72,9 @@ class Attention(nn.Module):
         v = heads(self.v_proj(x), self.cfg.n_kv)
         group = self.cfg.n_head // self.cfg.n_kv
         k, v = k.repeat_interleave(group, dim=1), v.repeat_interleave(group, dim=1)
-        score = (q * self.cfg.d_head**-0.5) @ k.transpose(2, 3)
-        out = score.masked_fill(~mask, -1e4).softmax(dim=-1).to(v.dtype) @ v
+        # Spelled out as matmul, softmax, matmul, this gets NaN gradients from torch.compile (2.15)
+        # on CPUs with AVX-512 and AMX.
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
         return self.o_proj(out.transpose(1, 2).reshape(n_seq, n_tok, -1))
 
 
@@ -89,24 +90,29 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    def __init__(self, cfg):
+    def __init__(self, cfg, dropout):
         super().__init__()
+        self.dropout = dropout
         self.input_layernorm = RMSNorm(cfg.d_model, cfg.norm_eps)
         self.self_attn = Attention(cfg)
         self.post_attention_layernorm = RMSNorm(cfg.d_model, cfg.norm_eps)
         self.mlp = FeedForward(cfg)
 
     def forward(self, x, cos, sin, mask):
-        x = x + self.self_attn(self.input_layernorm(x), cos, sin, mask)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        drop = lambda t: F.dropout(t, self.dropout, self.training)
+        x = x + drop(self.self_attn(self.input_layernorm(x), cos, sin, mask))
+        return x + drop(self.mlp(self.post_attention_layernorm(x)))
 
 
 class Llama(nn.Module):
-    def __init__(self, cfg):
+    """dropout, in training only: of the embeddings and of what each block adds to them."""
+
+    def __init__(self, cfg, dropout=0.0):
         super().__init__()
         self.cfg = cfg
+        self.dropout = dropout
         self.embed_tokens = nn.Embedding(cfg.n_vocab, cfg.d_model)
-        self.layers = nn.ModuleList(Layer(cfg) for _ in range(cfg.n_layer))
+        self.layers = nn.ModuleList(Layer(cfg, dropout) for _ in range(cfg.n_layer))
         self.norm = RMSNorm(cfg.d_model, cfg.norm_eps)
         cos, sin = rope_tables(cfg, cfg.n_ctx)
         self.register_buffer("cos", cos, persistent=False)
@@ -130,6 +136,7 @@ class Llama(nn.Module):
         x = self.embed_tokens(ids)
         if torch.is_autocast_enabled("cpu"):
             x = x.to(torch.bfloat16)
+        x = F.dropout(x, self.dropout, self.training)
         cos, sin = self.cos[:n_tok].to(x.dtype), self.sin[:n_tok].to(x.dtype)
         for layer in self.layers:
             x = layer(x, cos, sin, mask)

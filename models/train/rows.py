@@ -18,9 +18,14 @@ BOS, EOS, USER, ASSISTANT, END = SPECIALS = (
     "<|begin_of_text|>", "<|end_of_text|>", "<|user|>", "<|assistant|>", "<|end|>")
 IGNORE = -100  # target that carries no loss
 
-# How often a document of each source is drawn in one pass, and how often it is drawn as chat.
-DRAW = {"tinystories": 1.0, "fables": 1.0, "picture_books": 0.75, "fairy_tales": 0.35}
-CHAT = {"tinystories": 0.5, "fables": 0.8, "picture_books": 0.0, "fairy_tales": 0.0}
+# How often a document of each source is drawn in one pass: first, for English at large, and later,
+# when the model is to become a teller of short stories. And how often it is drawn as chat.
+DRAW_FIRST = {"tinystories": 0.5, "fables": 0.5, "picture_books": 0.5, "fairy_tales": 1.0,
+              "classics": 1.0}
+DRAW_LATER = {"tinystories": 1.0, "fables": 1.0, "picture_books": 0.75, "fairy_tales": 0.35,
+              "classics": 0.0}
+CHAT = {"tinystories": 0.5, "fables": 0.8, "picture_books": 0.0, "fairy_tales": 0.0,
+        "classics": 0.0}
 SECOND_STORY = 0.1  # chats that go on to another story
 TALK = 0.15  # chats that begin or end with small talk
 POOL = 1200  # documents that are laid into rows together
@@ -50,10 +55,10 @@ def worded(doc, docs, rng):
     return chat_text(turns)
 
 
-def endless_texts(docs, rng):
+def endless_texts(docs, draw, rng):
     """Pass after pass over docs, each pass in a new order."""
     while True:
-        drawn = [d for d in docs if rng.random() < DRAW[d.source]]
+        drawn = [d for d in docs if rng.random() < draw[d.source]]
         rng.shuffle(drawn)
         for doc in drawn:
             yield worded(doc, docs, rng)
@@ -73,10 +78,10 @@ def lay_rows(pieces, length):
     return rows
 
 
-def row_stream(docs, tokenizer, n_ctx, seed):
+def row_stream(docs, draw, tokenizer, n_ctx, seed):
     """Endless rows of n_ctx + 1 ids, short rows padded with -1."""
     rng = random.Random(seed)
-    texts = endless_texts(docs, rng)
+    texts = endless_texts(docs, draw, rng)
     while True:
         batch = tokenizer.encode_batch([next(texts) for _ in range(POOL)])
         pieces = []

@@ -27,6 +27,8 @@ STORY_FILES = {
     "picture_books": ("african_storybook_en.txt", "pratham_books_en.txt"),
     "fairy_tales": ("fairytaleqa_stories.txt",),
 }
+BOOK_FILE = "childrens_classics.txt"
+BOOK_PIECE = 8000  # characters, about 2000 tokens
 HELD_OUT = {"tinystories": 200, "fables": 60}  # documents
 
 PLAIN = str.maketrans({
@@ -86,6 +88,28 @@ def read_stories(folder):
                 facts = story_facts(text) if source == "tinystories" else {}
                 docs.append(Doc(source, text, facts=facts))
     return docs
+
+
+def read_classics(folder):
+    """The books, cut between paragraphs; without headings and verse, which end in no full stop."""
+    docs = []
+    for book in (Path(folder) / "text" / BOOK_FILE).read_text("utf-8").split("<|endoftext|>"):
+        book = re.sub(r"[*#_|]", "", clean(book))
+        paragraphs = [p for p in book.split("\n") if p and p[-1] in '.!?"\'']
+        docs += [Doc("classics", piece) for piece in pieces(paragraphs) if is_sound(piece)]
+    return docs
+
+
+def pieces(paragraphs):
+    """Join neighbouring paragraphs into texts of at most BOOK_PIECE characters, or of one."""
+    part, size = [], 0
+    for paragraph in paragraphs:
+        if part and size + len(paragraph) > BOOK_PIECE:
+            yield "\n".join(part)
+            part, size = [], 0
+        part.append(paragraph)
+        size += len(paragraph) + 1
+    yield "\n".join(part)
 
 
 def read_fables(folder, by_others=False):

@@ -19,14 +19,15 @@ import torch
 import torch.nn.functional as F
 from tokenizers import Tokenizer
 
+from load import load
 from model import Config, Llama
 from muon import Muon
-from rows import BOS, IGNORE, row_stream, split_rows
+from rows import BOS, DRAW_FIRST, DRAW_LATER, IGNORE, row_stream, split_rows
 from score import held_out_sets, score
-from text import read_fables, read_stories, split_held_out
+from text import read_classics, read_fables, read_stories, split_held_out
 
 WARM = 0.02  # share of the run in which the rate rises
-FALL = 0.6  # share at the end in which it falls to zero
+FALL = 0.75  # share at the end in which it falls to zero
 CHECK_SHARE = 4  # every how many held-out documents are scored while training
 
 
@@ -42,7 +43,7 @@ def make_optimizers(model):
     adam = torch.optim.AdamW(
         [dict(params=[model.embed_tokens.weight], lr=2e-3), dict(params=norms, lr=2e-3)],
         betas=(0.9, 0.95), weight_decay=0.0)
-    optimizers = [Muon(inner, lr=0.01, weight_decay=0.1), adam]
+    optimizers = [Muon(inner, lr=0.01, weight_decay=0.2), adam]
     for group in (g for o in optimizers for g in o.param_groups):
         group["lr_full"] = group["lr"]
     return optimizers
@@ -110,6 +111,14 @@ def compiled_loss(model):
     return loss_of
 
 
+def two_streams(run, docs, tokenizer):
+    """Endless rows: of all texts for the share --books of the run, then of the stories alone."""
+    first, later = (row_stream(docs, draw, tokenizer, run.model.cfg.n_ctx, run.args.seed + run.step)
+                    for draw in (DRAW_FIRST, DRAW_LATER))
+    while True:
+        yield next(first if run.progress() < run.args.books else later)
+
+
 def train(run, rows, bos, on_check):
     """Steps until the run's time or step count is used up; on_check every --check-minutes.
 
@@ -129,7 +138,7 @@ def train(run, rows, bos, on_check):
     loss_and_grads(next_batch())  # compiles, which is not safe on several threads
     pool = ThreadPoolExecutor(args.threads)
     smooth, checked_s, start = None, run.spent_s, time.monotonic() - run.spent_s
-    while run.progress() < 1:
+    while run.progress() < args.until:
         batches = [next_batch() for _ in range(args.parts)]
         n_target = sum((targets != IGNORE).sum().item() for _, targets, _ in batches)
         loss = accumulate(pool.map(loss_and_grads, batches), params, n_target)
@@ -155,10 +164,14 @@ def main():
     args.add_argument("--out", default="run")
     args.add_argument("--minutes", type=float, default=90)
     args.add_argument("--steps", type=int, default=0, help="follow the step count, not the clock")
+    args.add_argument("--init", help="model to begin with, .pt or .gguf; none: random weights")
+    args.add_argument("--dropout", type=float, default=0.1)
+    args.add_argument("--until", type=float, default=1.0, help="share of the run to stop at")
+    args.add_argument("--books", type=float, default=0.25, help="share of the run that reads them")
     args.add_argument("--check-minutes", type=float, default=5, help="between saves")
     args.add_argument("--threads", type=int, default=2)
-    args.add_argument("--rows", type=int, default=2, help="rows of n_ctx tokens at a time")
-    args.add_argument("--parts", type=int, default=6, help="times --rows per update")
+    args.add_argument("--rows", type=int, default=3, help="rows of n_ctx tokens at a time")
+    args.add_argument("--parts", type=int, default=4, help="times --rows per update")
     args.add_argument("--seed", type=int, default=0)
     args.add_argument("--resume", action="store_true")
     args = args.parse_args()
@@ -168,20 +181,24 @@ def main():
     tokenizer = Tokenizer.from_file(args.tokenizer)
     docs = read_stories(args.data) + read_fables(args.data)
     docs, held = split_held_out(docs, random.Random(0))
+    docs += read_classics(args.data)
     sets = held_out_sets(held)
-    model = Llama(Config(n_vocab=tokenizer.get_vocab_size()))
+    model = Llama(Config(n_vocab=tokenizer.get_vocab_size()), args.dropout)
+    if args.init:
+        model.load_state_dict(load(args.init, args.tokenizer)[0].state_dict())
     run = Run(args, model, make_optimizers(model))
     n_param = sum(p.numel() for p in model.parameters())
     print(f"{n_param} parameters, {len(docs)} documents", flush=True)
 
     def check():
         run.save()
+        model.eval()
         for name, texts in sets.items():
             loss = score(model, texts[::CHECK_SHARE], tokenizer)["nats_per_token"]
             print(f"held out {name} {loss:.4f}", flush=True)
+        model.train()
 
-    rows = row_stream(docs, tokenizer, model.cfg.n_ctx, args.seed + run.step)
-    train(run, rows, tokenizer.token_to_id(BOS), check)
+    train(run, two_streams(run, docs, tokenizer), tokenizer.token_to_id(BOS), check)
     check()
 
 
