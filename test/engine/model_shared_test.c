@@ -144,6 +144,15 @@ static void llama2xs_as_a_hugging_face_directory_in_bf16(void **state)
     check_model(model, folder, 0, 1e-2); // the expectations are of the F32 weights
 }
 
+/* Under a sanitizer one text shows that all of it runs, and nothing of what it costs. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { N_STORY = 1 };
+static const double LOSS_MAX = 0.1;
+#else
+enum { N_STORY = 24 };
+static const double LOSS_MAX = 0.002;
+#endif
+
 /* Texts, all of one length. */
 typedef struct texts {
     int32_t *ids; // [n_text, n]
@@ -182,7 +191,7 @@ static void check_kv_loss(const char *model, const texts *t)
     double q8 = perplexity_loss(model, BT_Q8_0, t), q4 = perplexity_loss(model, BT_Q4_0, t);
     print_message("%s: perplexity of %d x %d tokens, KV in q8_0 %+.3f %%, in q4_0 %+.2f %%\n",
                   strrchr(model, '/') + 1, t->n_text, t->n, q8 * 100, q4 * 100);
-    if (!(fabs(q8) <= 0.002)) fail_msg("%s: KV in q8_0 costs %.3f %%", model, q8 * 100);
+    if (!(fabs(q8) <= LOSS_MAX)) fail_msg("%s: KV in q8_0 costs %.3f %%", model, q8 * 100);
 }
 
 static void quantised_keys_and_values_cost_little_perplexity(void **state)
@@ -209,10 +218,10 @@ static void quantised_keys_and_values_cost_little_perplexity(void **state)
 static void the_bundled_model_keeps_its_perplexity(void **state)
 {
     (void)state;
-    enum { N = 240, N_TEXT = 24 };
-    static int32_t ids[N_TEXT * N];
+    enum { N = 240 };
+    static int32_t ids[N_STORY * N];
     const char *model = test_path("models/story.gguf");
-    for (int32_t k = 0; k < N_TEXT; k++) {
+    for (int32_t k = 0; k < N_STORY; k++) {
         bt_engine *e = drive_open(
             &(bt_engine_config){.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1});
         int32_t *to = ids + k * N;
@@ -231,7 +240,7 @@ static void the_bundled_model_keeps_its_perplexity(void **state)
         drive_done(&d);
         bt_engine_close(e);
     }
-    check_kv_loss(model, &(texts){ids, N_TEXT, N});
+    check_kv_loss(model, &(texts){ids, N_STORY, N});
 }
 
 int main(void)
