@@ -24,18 +24,22 @@ static void fill_chunks(const void *args, int64_t begin, int64_t end)
     for (int64_t i = begin * n; i < end * n; i++) job->words[i] = (uint64_t)i;
 }
 
-/* Eight sums, so that adding never waits for the sum before it. */
+/* One word of each line, of four streams that are asked for ahead: one plain stream leaves a fifth to a
+ * third of the bandwidth unused, and would flatter whoever is held against it. */
 static void sum_chunks(const void *args, int64_t begin, int64_t end)
 {
+    enum { N_STREAM = 4, LINE = 8, AHEAD = 256 }; // words
     const read_job *job = args;
-    int64_t n = CHUNK_BYTES / 8;
+    int64_t n = CHUNK_BYTES / 8, part = n / N_STREAM;
     for (int64_t c = begin; c < end; c++) {
         const uint64_t *w = job->words + c * n;
-        uint64_t sum[8] = {0};
-        for (int64_t i = 0; i < n; i += 8)
-            for (int j = 0; j < 8; j++) sum[j] += w[i + j];
-        for (int j = 1; j < 8; j++) sum[0] += sum[j];
-        job->sums[c] = sum[0];
+        uint64_t sum[N_STREAM] = {0};
+        for (int64_t i = 0; i < part; i += LINE)
+            for (int k = 0; k < N_STREAM; k++) {
+                __builtin_prefetch(w + k * part + i + AHEAD);
+                sum[k] += w[k * part + i];
+            }
+        job->sums[c] = sum[0] + sum[1] + sum[2] + sum[3];
     }
 }
 
