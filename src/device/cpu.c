@@ -261,14 +261,6 @@ static void cpu_stream_free(bt_stream *stream)
 
 /* ---- events ---- */
 
-static bt_status cpu_event_new(bt_device *device, bt_stream_event **ret_event)
-{
-    (void)device;
-    return bt_alloc_zero((void **)ret_event, sizeof **ret_event, BT_MEM_DEVICE);
-}
-
-static void cpu_event_free(bt_stream_event *event) { bt_free(event); }
-
 static bool is_reached(const void *goal)
 {
     const bt_stream_event *e = goal;
@@ -286,18 +278,6 @@ static bt_status cpu_event_sync(bt_stream_event *event, int timeout_ms)
 }
 
 /* ---- the device ---- */
-
-static bt_status cpu_alloc(bt_device *device, size_t bytes, void **ret_block)
-{
-    (void)device;
-    return bt_alloc_zero(ret_block, bytes, BT_MEM_WORKSPACE);
-}
-
-static void cpu_free(bt_device *device, void *block)
-{
-    (void)device;
-    bt_free(block);
-}
 
 static void cpu_get_caps(const bt_device *device, bt_device_caps *ret_caps)
 {
@@ -326,15 +306,15 @@ static void cpu_close(bt_device *device)
 static const bt_device_ops cpu_ops = {
     .close = cpu_close,
     .get_caps = cpu_get_caps,
-    .alloc = cpu_alloc,
-    .free = cpu_free,
+    .alloc = bt_device_host_alloc,
+    .free = bt_device_host_free,
     .stream_new = cpu_stream_new,
     .stream_free = cpu_stream_free,
     .submit = cpu_submit,
     .start = cpu_start,
     .sync = cpu_sync,
-    .event_new = cpu_event_new,
-    .event_free = cpu_event_free,
+    .event_new = bt_device_host_event_new,
+    .event_free = bt_device_host_event_free,
     .record = cpu_record,
     .wait = cpu_wait,
     .event_sync = cpu_event_sync,

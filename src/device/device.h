@@ -86,6 +86,12 @@ void bt_device_init(bt_device *device, const bt_device_ops *ops,
                     const struct bt_kernel_table *kernels);
 void bt_device_done(bt_device *device);
 
+/* For devices whose memory is the host's: memory and events from the library's heap. */
+BT_CHECKED bt_status bt_device_host_alloc(bt_device *device, size_t bytes, void **ret_block);
+void bt_device_host_free(bt_device *device, void *block);
+BT_CHECKED bt_status bt_device_host_event_new(bt_device *device, bt_stream_event **ret_event);
+void bt_device_host_event_free(bt_stream_event *event);
+
 /* The level a configuration asks for: named, or the best. UNSUPPORTED: the machine lacks it. */
 BT_CHECKED bt_status bt_device_cpu_level(const bt_device_config *config, int *ret_level);
 

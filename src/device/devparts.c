@@ -97,6 +97,28 @@ void *bt_device_block_ref(bt_device *device, const void *address)
     return block;
 }
 
+/* ---- where the host's memory is the device's ---- */
+
+bt_status bt_device_host_alloc(bt_device *device, size_t bytes, void **ret_block)
+{
+    (void)device;
+    return bt_alloc_zero(ret_block, bytes, BT_MEM_WORKSPACE);
+}
+
+void bt_device_host_free(bt_device *device, void *block)
+{
+    (void)device;
+    bt_free(block);
+}
+
+bt_status bt_device_host_event_new(bt_device *device, bt_stream_event **ret_event)
+{
+    (void)device;
+    return bt_alloc_zero((void **)ret_event, sizeof **ret_event, BT_MEM_DEVICE);
+}
+
+void bt_device_host_event_free(bt_stream_event *event) { bt_free(event); }
+
 /* ---- streams and events ---- */
 
 /* Streams are made and freed by the threads that use a device, so the numbers have the lock too. */

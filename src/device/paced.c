@@ -198,14 +198,6 @@ static void paced_stream_free(bt_stream *stream)
 
 /* ---- events ---- */
 
-static bt_status paced_event_new(bt_device *device, bt_stream_event **ret_event)
-{
-    (void)device;
-    return bt_alloc_zero((void **)ret_event, sizeof **ret_event, BT_MEM_DEVICE);
-}
-
-static void paced_event_free(bt_stream_event *event) { bt_free(event); }
-
 static bt_status paced_event_sync(bt_stream_event *event, int timeout_ms)
 {
     paced_device *d = (paced_device *)event->device;
@@ -220,18 +212,6 @@ static bt_status paced_event_sync(bt_stream_event *event, int timeout_ms)
 }
 
 /* ---- the device ---- */
-
-static bt_status paced_alloc(bt_device *device, size_t bytes, void **ret_block)
-{
-    (void)device;
-    return bt_alloc_zero(ret_block, bytes, BT_MEM_WORKSPACE);
-}
-
-static void paced_free(bt_device *device, void *block)
-{
-    (void)device;
-    bt_free(block);
-}
 
 static void paced_get_caps(const bt_device *device, bt_device_caps *ret_caps)
 {
@@ -251,15 +231,15 @@ static void paced_close(bt_device *device)
 static const bt_device_ops paced_ops = {
     .close = paced_close,
     .get_caps = paced_get_caps,
-    .alloc = paced_alloc,
-    .free = paced_free,
+    .alloc = bt_device_host_alloc,
+    .free = bt_device_host_free,
     .stream_new = paced_stream_new,
     .stream_free = paced_stream_free,
     .submit = paced_submit,
     .start = paced_start,
     .sync = paced_sync,
-    .event_new = paced_event_new,
-    .event_free = paced_event_free,
+    .event_new = bt_device_host_event_new,
+    .event_free = bt_device_host_event_free,
     .record = paced_record,
     .wait = paced_wait,
     .event_sync = paced_event_sync,
