@@ -5,35 +5,12 @@
  * rounds to the same integer unless it lies that near to a half: such a block, and one whose scale
  * is no ordinary number, is done with the division, alone. */
 #include "kernel/isa.h"
-#include "kernel/x86/simd.h"
+#include "kernel/x86/act_block.h"
 #include "tensor/half.h"
 #include "base/bits.h"
 #include <math.h>
 
 enum { BLOCKS = 4 };
-
-/* One block, by division: n of its 32 values are there, the rest are 0. */
-static void quant_one(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sum)
-{
-    __m512 v[2];
-    __m512i top = _mm512_setzero_si512();
-    for (int i = 0; i < 2; i++) {
-        v[i] = vf_load_n(x + i * W, bt_max_i64(0, n - i * W));
-        top = vi_max(top, vi_magnitude(v[i]));
-    }
-    uint32_t largest = vi_largest(top);
-    bool finite = largest < 0x7F800000;
-    *scale = finite ? bt_bits_f32(largest) / 127.0f : NAN;
-    sum[0] = sum[1] = 0;
-    if (!finite || *scale == 0) {
-        memset(q, 0, 32);
-        return;
-    }
-    for (int i = 0; i < 2; i++) {
-        vf y = vf_div(v[i], vf_set(*scale));
-        sum[i] = (int16_t)vf_to_bytes(q + i * W, vf_min(vf_max(y, vf_set(-127)), vf_set(127)));
-    }
-}
 
 /* The largest magnitude of each of four blocks, as the bits of a float. */
 static __m128i largest_of_four(const __m512 v[BLOCKS][2])
@@ -86,7 +63,7 @@ static void quant_four(const float *x, int8_t *q, float *scale, int16_t *sum)
     sum_halves(q, sum);
     for (; redo; redo &= redo - 1) {
         int b = __builtin_ctz(redo);
-        quant_one(x + b * 32, 32, q + b * 32, scale + b, sum + b * 2);
+        quant_block(x + b * 32, 32, q + b * 32, scale + b, sum + b * 2);
     }
 }
 
@@ -102,7 +79,7 @@ void bt_act_quant_avx512(const void *args, int64_t begin, int64_t end)
         for (; (b + BLOCKS) * BT_ACT_BLOCK <= a->n_col; b += BLOCKS)
             quant_four(x + b * BT_ACT_BLOCK, q + b * BT_ACT_BLOCK, scale + b, sum + b * 2);
         for (; b < a->n_block; b++)
-            quant_one(x + b * BT_ACT_BLOCK, bt_min_i64(BT_ACT_BLOCK, a->n_col - b * BT_ACT_BLOCK),
-                      q + b * BT_ACT_BLOCK, scale + b, sum + b * 2);
+            quant_block(x + b * BT_ACT_BLOCK, bt_min_i64(BT_ACT_BLOCK, a->n_col - b * BT_ACT_BLOCK),
+                        q + b * BT_ACT_BLOCK, scale + b, sum + b * 2);
     }
 }

@@ -3,34 +3,11 @@
  * others. A file defines NAME(slot) before it includes this. */
 #include "base/bits.h"
 #include "kernel/isa.h"
-#include "kernel/x86/simd.h"
+#include "kernel/x86/act_block.h"
 #include "tensor/half.h"
 #include <math.h>
 
 #if !defined(__AVX512F__) // has its own: act_avx512.c
-static void quant_block(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sum)
-{
-    vf v[32 / W];
-    vi top = vi_magnitude(vf_set(0));
-    for (int i = 0; i < 32 / W; i++) {
-        v[i] = vf_load_n(x + i * W, bt_max_i64(0, n - i * W));
-        top = vi_max(top, vi_magnitude(v[i]));
-    }
-    uint32_t largest = vi_largest(top);
-    bool finite = largest < 0x7F800000;
-    *scale = finite ? bt_bits_f32(largest) / 127.0f : NAN;
-    sum[0] = sum[1] = 0;
-    if (!finite || *scale == 0) {
-        memset(q, 0, 32);
-        return;
-    }
-    for (int i = 0; i < 32 / W; i++) {
-        vf y = vf_div(v[i], vf_set(*scale));
-        y = vf_min(vf_max(y, vf_set(-127)), vf_set(127));
-        sum[i * W / 16] = (int16_t)(sum[i * W / 16] + vf_to_bytes(q + i * W, y));
-    }
-}
-
 void NAME(act_quant)(const void *args, int64_t begin, int64_t end)
 {
     const bt_act_quant_args *a = args;
