@@ -94,7 +94,12 @@ double bt_figures_memory(int32_t n_thread)
 {
     double rate;
     long n = n_thread > 0 ? n_thread : sysconf(_SC_NPROCESSORS_ONLN);
-    return bt_membw_measure(n < 1 ? 1 : n > 256 ? 256 : (int)n, &rate) == BT_OK ? rate : 0;
+    return bt_membw_measure(n < 1     ? 1
+                            : n > 256 ? 256
+                                      : (int)n,
+                            BT_MEMBW_QUICK, &rate) == BT_OK
+               ? rate
+               : 0;
 }
 
 bt_figures bt_figures_of(const bt_engine *engine, const bt_generation *g, double memory_bytes_s)

@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/membw.h"
 #include "base/alloc.h"
+#include "base/bits.h"
 #include "base/clock.h"
+#include "base/meminfo.h"
 #include "base/team.h"
+#include <unistd.h>
 
-enum {
-    BUFFER_BYTES = 128 << 20,
-    CHUNK_BYTES = 1 << 20,
-    N_CHUNK = BUFFER_BYTES / CHUNK_BYTES,
-    PASS_MAX = 64,
-};
+enum { CHUNK_BYTES = 1 << 20, PASS_MIN = 3, PASS_MAX = 64 };
+static const int64_t BYTES_MAX = 1 << 30;
 static const double PASSES_S = 0.06; // start no pass after so long
 
 typedef struct read_job {
-    uint64_t *words; // [BUFFER_BYTES / 8]
-    uint64_t *sums;  // [N_CHUNK], so that the reads cannot be left out
+    uint64_t *words; // [n_chunk * CHUNK_BYTES / 8]
+    uint64_t *sums;  // [n_chunk], so that the reads cannot be left out
+    int64_t n_chunk;
 } read_job;
+
+int64_t bt_membw_beyond_caches(void)
+{
+    long cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+    int64_t free_bytes = bt_mem_available() / 8, bytes = cache > 0 ? 2 * (int64_t)cache : 0;
+    bytes = bt_min_i64(bytes, bt_min_i64(free_bytes, BYTES_MAX));
+    return bt_max_i64(bytes, BT_MEMBW_QUICK);
+}
 
 static void fill_chunks(const void *args, int64_t begin, int64_t end)
 {
@@ -45,27 +53,29 @@ static void sum_chunks(const void *args, int64_t begin, int64_t end)
 
 static double best_pass(bt_team *team, const read_job *job)
 {
-    bt_team_run_one(team, (bt_step){.fn = fill_chunks, .args = job, .n_item = N_CHUNK, .grain = 1});
+    bt_team_run_one(team,
+                    (bt_step){.fn = fill_chunks, .args = job, .n_item = job->n_chunk, .grain = 1});
     double best = 0;
     int64_t start = bt_now_ns();
-    for (int pass = 0; pass < PASS_MAX && (pass < 2 || bt_seconds_since(start) < PASSES_S);
+    for (int pass = 0; pass < PASS_MAX && (pass < PASS_MIN || bt_seconds_since(start) < PASSES_S);
          pass++) {
         int64_t begin = bt_now_ns();
-        bt_team_run_one(team,
-                        (bt_step){.fn = sum_chunks, .args = job, .n_item = N_CHUNK, .grain = 1});
-        double rate = BUFFER_BYTES / (bt_seconds_since(begin) + 1e-9);
+        bt_team_run_one(
+            team, (bt_step){.fn = sum_chunks, .args = job, .n_item = job->n_chunk, .grain = 1});
+        double rate = (double)(job->n_chunk * CHUNK_BYTES) / (bt_seconds_since(begin) + 1e-9);
         if (rate > best) best = rate;
     }
     return best;
 }
 
-bt_status bt_membw_measure(int n_thread, double *ret_bytes_per_s)
+bt_status bt_membw_measure(int n_thread, int64_t bytes, double *ret_bytes_per_s)
 {
-    read_job job = {0};
+    read_job job = {.n_chunk = bytes / CHUNK_BYTES};
     bt_team *team = NULL;
     bt_status st;
-    if ((st = bt_alloc((void **)&job.words, BUFFER_BYTES, BT_MEM_MISC)) ||
-        (st = bt_alloc_array((void **)&job.sums, N_CHUNK, sizeof *job.sums, BT_MEM_MISC)) ||
+    if ((st = bt_alloc((void **)&job.words, (size_t)(job.n_chunk * CHUNK_BYTES), BT_MEM_MISC)) ||
+        (st = bt_alloc_array((void **)&job.sums, (size_t)job.n_chunk, sizeof *job.sums,
+                             BT_MEM_MISC)) ||
         (st = bt_team_new(n_thread, &team))) {
         bt_fail_note("measuring the memory's bandwidth");
         goto done;

@@ -4,6 +4,7 @@
 #include "app/bench/bench.h"
 #include "app/bench/kernel_cases.h"
 #include "app/console.h"
+#include "base/membw.h"
 #include "base/bits.h"
 #include "base/clock.h"
 #include <stdio.h>
@@ -123,7 +124,7 @@ static bt_status run_all(const kernels_options *o, bt_device *device, bt_buf *ou
     bool first = true;
     kernel_row row = {.m = 0};
     bt_device_get_caps(device, &caps);
-    BT_TRY(bt_machine_init(caps.level, caps.n_thread, &machine));
+    BT_TRY(bt_machine_init(caps.level, caps.n_thread, BT_MEMBW_QUICK, &machine));
     BT_TRY(bt_buf_text(out, o->json ? "{\"rows\": [" : heading));
     for (int32_t i = 0; bt_kernel_case_at(i, &row.which); i++) {
         char name[64];

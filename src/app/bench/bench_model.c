@@ -5,6 +5,7 @@
 #include "app/bench/model_ops.h"
 #include "app/console.h"
 #include "app/options.h"
+#include "base/membw.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include <stdio.h>
@@ -162,7 +163,7 @@ static bt_status fit_works(const model_options *o, bt_model_bench *b)
                    bt_work_name(w->kind), w->n_tok, w->depth, bt_work_ctx(w), stats.n_ctx);
         w->n_tok -= over;
     }
-    BT_TRY(bt_machine_init(stats.cpu_level, stats.n_thread, &b->machine));
+    BT_TRY(bt_machine_init(stats.cpu_level, stats.n_thread, bt_membw_beyond_caches(), &b->machine));
     return bt_model_shape_of(b->engine, o->config.kv_dtype, &b->shape);
 }
 

@@ -3,6 +3,7 @@
  * attention over 1024 tokens. Everything a node reads is a constant of the graph, in device memory,
  * filled with bytes that are ordinary numbers in every type. */
 #include "app/bench/kernel_cases.h"
+#include "base/membw.h"
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/rng.h"
@@ -19,7 +20,7 @@ enum {
     N_TABLE = 4096,
     N_STREAM_MOST = 64, // more tokens than that are of one prompt
     REPEAT = 8,
-    COLD_BYTES = 128 << 20,
+    COLD_BYTES = BT_MEMBW_QUICK,
 };
 
 // ---- the list ----

@@ -4,9 +4,10 @@
 #include "base/membw.h"
 #include <stdlib.h>
 
-bt_status bt_machine_init(const char *level, int32_t n_thread, bt_machine *ret_machine)
+bt_status bt_machine_init(const char *level, int32_t n_thread, int64_t read_bytes,
+                          bt_machine *ret_machine)
 {
-    bt_machine m = {.n_thread = n_thread};
+    bt_machine m = {.n_thread = n_thread, .read_bytes = read_bytes};
     BT_TRY(bt_cpu_level_parse(level, &m.level));
     *ret_machine = m;
     return BT_OK;
@@ -15,7 +16,7 @@ bt_status bt_machine_init(const char *level, int32_t n_thread, bt_machine *ret_m
 bt_status bt_machine_measure_bandwidth(bt_machine *m)
 {
     double bytes_s;
-    BT_TRY(bt_membw_measure(m->n_thread, &bytes_s));
+    BT_TRY(bt_membw_measure(m->n_thread, m->read_bytes, &bytes_s));
     if (bytes_s > m->bytes_s) m->bytes_s = bytes_s;
     return BT_OK;
 }

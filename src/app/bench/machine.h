@@ -9,14 +9,18 @@
 typedef struct bt_machine {
     bt_cpu_level level; // of the kernels
     int32_t n_thread;
-    double bytes_s; // read from memory
+    int64_t read_bytes; // how many are read to measure
+    double bytes_s;     // that come so from memory
     bt_peaks peaks;
 } bt_machine;
 
-/* Nothing is measured yet. INVALID: the level has no such name. */
-BT_CHECKED bt_status bt_machine_init(const char *level, int32_t n_thread, bt_machine *ret_machine);
+/* Nothing is measured yet. read_bytes: as in base/membw.h; what is held against it should read as
+ * much. INVALID: the level has no such name. */
+BT_CHECKED bt_status bt_machine_init(const char *level, int32_t n_thread, int64_t read_bytes,
+                                     bt_machine *ret_machine);
 
-/* Measure once more; the best counts. Takes about 0.3 s, the bandwidth alone 0.1 s. */
+/* Measure once more; the best counts. Takes about 0.3 s, the bandwidth alone 0.1 s and more where
+ * read_bytes are many. */
 BT_CHECKED bt_status bt_machine_measure(bt_machine *machine);
 BT_CHECKED bt_status bt_machine_measure_bandwidth(bt_machine *machine);
 
