@@ -3,7 +3,7 @@
 #pragma once
 #include "base/status.h"
 
-enum { BT_MEMPLAN_EXACT_MAX = 16 };
+enum { BT_MEMPLAN_EXACT_MAX = 31 };
 
 typedef struct bt_memplan_small {
     int32_t n;                               // 1..BT_MEMPLAN_EXACT_MAX
