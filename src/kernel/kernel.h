@@ -27,7 +27,8 @@
  *
  * Every panel starts at a multiple of 64 bytes.
  */
-enum { BT_PANEL_ROWS = 16, BT_ACT_BLOCK = 32 };
+enum { BT_PANEL_ROWS = 16, BT_BLOCK = 32, BT_GROUP = 256, BT_GROUP_BLOCKS = BT_GROUP / BT_BLOCK };
+enum { BT_GROUP_HALVES = 2 * BT_GROUP_BLOCKS, BT_GROUP_SUMS = 3 * BT_GROUP_BLOCKS };
 
 int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col); // one panel, a multiple of 64
 int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col); // the whole matrix
@@ -42,23 +43,24 @@ typedef struct bt_pack_args {
 } bt_pack_args;
 
 /* ---- activations quantised for integer products ----------------------------------------------
- * Each row of n_col values is cut into blocks of 32 (the last one padded with zeros):
+ * Each row of n_col values is cut into groups of 256 (the last one padded with zeros):
  *   scale = max|x| / 127,  q = round_to_nearest_even(x / scale) within -127..127,
- *   sum = the sums of the first and of the second 16 q of the block (a pair, read as one 32-bit
- * word by vpmaddwd: the offset of unsigned weights is one product with it). A block whose scale is
- * 0 has q 0; a block that holds NaN or an infinity has scale NaN and q 0, so that the product is
- * NaN as it is for float weights. All in f32: every version gives the same bits. */
+ *   sum = the sums of each 16 q, then those of each 32 (a block's): words that vpmaddwd and vpdpwssd
+ *         read two by two.
+ * A group whose scale is 0 has q 0; a group that holds NaN or an infinity has scale NaN and q 0, so
+ * that the product is NaN as it is for float weights. All in f32: every version gives the same bits.
+ * Group by group, so that the rows of one lie side by side for a tile. */
 typedef struct bt_act {
-    int8_t *q;    // [n_row, n_block * 32]; 64-byte aligned
-    float *scale; // [n_row, n_block]
-    int16_t *sum; // [n_row, n_block, 2]
+    int8_t *q;    // [n_group, n_row, 256]; 64-byte aligned
+    float *scale; // [n_group, n_row]
+    int16_t *sum; // [n_group, n_row, 24]; 16-byte aligned
 } bt_act;
 
 /* act_quant: item = one row. */
 typedef struct bt_act_quant_args {
     const float *x; // [n_row, n_col], row stride x_stride
     bt_act out;
-    int64_t n_col, n_block; // n_block = ceil(n_col / 32)
+    int64_t n_row, n_col;
     int64_t x_stride;
 } bt_act_quant_args;
 
@@ -79,9 +81,10 @@ typedef struct bt_act_bf16_args {
  *   f32, f16   acc = fma(a, w, acc)
  *   bf16       the same; or pair by pair (vdpbf16ps); or 32 columns at a time, the even and the odd
  *              ones summed apart and then added (AMX); the last two take a subnormal for 0
- *   quantised  exact integer sums inside a block of 32, or of 16 where the format scales by 16, the
- *              offset of unsigned storage taken out in integers; acc = fma(integer sum, d * act
- *              scale, acc); types with minimums: then acc = fma(m, act scale * act sum, acc)
+ *   quantised  inside a group of 256 columns all is integer, and exact: sum = sum_k a * r * (code -
+ *              offset), r the weight's block scale (panel.h), within 32 bits; then acc = fma(f32 of
+ *              sum, d * act scale, acc), d the group's; types with minimums: then acc = fma(f32 of
+ *              sum_k a * min, m * act scale, acc)
  *
  * bias and residual are added once, at the end: (acc + bias) + residual. Ranges of a multiple of 6
  * panels (float weights: 4) run fastest. */

@@ -5,6 +5,7 @@
 #include "tensor/blocks.h"
 #include "tensor/half.h"
 #include "tensor/quant.h"
+#include <math.h>
 
 int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col)
 {
@@ -12,8 +13,8 @@ int64_t bt_panel_bytes(bt_dtype dtype, int64_t n_col)
     if (dtype == BT_F16 || dtype == BT_BF16) return (n_col + 1) / 2 * 64;
     assert(bt_dtype_is_quantised(dtype));
     bt_panel_shape s = bt_panel_shape_of(dtype);
-    int64_t n_block = n_col / BT_ACT_BLOCK;
-    return bt_div_up(n_block, s.chunk) * s.head + n_block * s.block;
+    int64_t n_block = n_col / BT_BLOCK, rest = n_block % BT_GROUP_BLOCKS;
+    return n_block / BT_GROUP_BLOCKS * s.group + (rest ? s.head + rest * s.block : 0);
 }
 
 int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col)
@@ -23,14 +24,14 @@ int64_t bt_panels_bytes(bt_dtype dtype, int64_t n_row, int64_t n_col)
 
 typedef struct place {
     uint8_t *head, *bytes;
-    int64_t at; // block within its chunk
+    int64_t at; // block within its group
 } place;
 
 static place find_block(bt_dtype dtype, const void *panel, int64_t block)
 {
     bt_panel_shape s = bt_panel_shape_of(dtype);
-    uint8_t *head = (uint8_t *)panel + block / s.chunk * (s.head + s.chunk * s.block);
-    int64_t at = block % s.chunk;
+    uint8_t *head = (uint8_t *)panel + block / BT_GROUP_BLOCKS * s.group;
+    int64_t at = block % BT_GROUP_BLOCKS;
     return (place){head, head + s.head + at * s.block, at};
 }
 
@@ -43,34 +44,95 @@ static double get_half(const uint8_t *at, int row)
     return bt_f16_to_f32(v);
 }
 
-/* Scales of 32 columns of one row; `group` is which 32 of an opened block of 256. */
-static void put_scales(bt_dtype dtype, place p, int row, const bt_codes *c, int group)
+static void put_float(uint8_t *at, int row, float v) { memcpy(at + 4 * row, &v, sizeof v); }
+
+static float get_float(const uint8_t *at, int row)
 {
-    uint8_t *small = p.head + 64 + p.at * 32;
-    switch (dtype) {
-    case BT_Q8_0:
-    case BT_Q4_0:
-    case BT_Q5_0:
-        put_half(p.head + p.at * 32, row, c->d);
-        break;
-    case BT_Q4_1:
-    case BT_Q5_1:
-        put_half(p.head, row, c->d);
-        put_half(p.head + 32, row, c->m);
-        break;
-    case BT_Q4_K:
-    case BT_Q5_K:
-        put_half(p.head, row, c->d);
-        put_half(p.head + 32, row, c->m);
-        small[row] = (uint8_t)c->scale[group];
-        small[16 + row] = c->min[group];
-        break;
-    default:
-        put_half(p.head, row, c->d);
-        small[row] = (uint8_t)c->scale[2 * group];
-        small[16 + row] = (uint8_t)c->scale[2 * group + 1];
-    }
+    float v;
+    memcpy(&v, at + 4 * row, sizeof v);
+    return v;
 }
+
+/* ---- scales ---- */
+
+/* What one step of integers up to `limit` is worth, so that all n values fit; NaN poisons a row that
+ * holds NaN or an infinity. */
+static float step_of(const float *v, int n, int limit)
+{
+    float top = 0;
+    for (int i = 0; i < n; i++) {
+        if (!isfinite(v[i])) return NAN;
+        top = fmaxf(top, fabsf(v[i]));
+    }
+    return top / (float)limit;
+}
+
+static int steps(float v, float step, int limit)
+{
+    if (!(step > 0)) return 0;
+    return (int)fminf(fmaxf(rintf(v / step), (float)-limit), (float)limit);
+}
+
+static int pair_at(int64_t block, int row) { return row * 2 + (int)(block % 2); }
+
+void bt_panel_put_scales(bt_dtype dtype, const uint16_t *d, const uint16_t *m, int n_block, int row,
+                         uint8_t *head)
+{
+    float v[BT_GROUP_BLOCKS];
+    const int limit = dtype == BT_Q8_0 ? 255 : 127;
+    for (int b = 0; b < n_block; b++) {
+        v[b] = bt_f16_to_f32(d[b]);
+        if (dtype == BT_Q8_0) v[b] = fabsf(v[b]);
+    }
+    float step = step_of(v, n_block, limit);
+    put_float(head, row, step);
+    for (int b = 0; b < n_block; b++)
+        head[bt_panel_r_at(dtype, b, 0) + row] = (uint8_t)steps(v[b], step, limit);
+    if (!bt_panel_wide_min(dtype)) return;
+    for (int b = 0; b < n_block; b++) v[b] = bt_f16_to_f32(m[b]);
+    step = step_of(v, n_block, INT16_MAX);
+    put_float(head + 64, row, step);
+    for (int b = 0; b < n_block; b++)
+        put_half(head + bt_panel_min_at(dtype, b / 2), pair_at(b, row),
+                 (uint16_t)steps(v[b], step, INT16_MAX));
+}
+
+/* The scales of a block of 256 that has its integers. */
+static void put_k_scales(bt_dtype dtype, const bt_codes *c, int row, uint8_t *head)
+{
+    put_half(head, row, c->d);
+    for (int b = 0; b < BT_GROUP_BLOCKS; b++)
+        for (int part = 0; part < bt_panel_parts(dtype); part++)
+            head[bt_panel_r_at(dtype, b, part) + row] =
+                (uint8_t)c->scale[b * bt_panel_parts(dtype) + part];
+    if (!bt_panel_min(dtype)) return;
+    put_half(head + 32, row, c->m);
+    for (int b = 0; b < BT_GROUP_BLOCKS; b++)
+        head[bt_panel_min_at(dtype, b / 2) + pair_at(b, row)] = c->min[b];
+}
+
+static double get_d(bt_dtype dtype, const uint8_t *head, int row)
+{
+    return bt_panel_k(dtype) ? get_half(head, row) : get_float(head, row);
+}
+
+static int get_r(bt_dtype dtype, const uint8_t *head, int64_t block, int part, int row)
+{
+    uint8_t r = head[bt_panel_r_at(dtype, block, part) + row];
+    return dtype == BT_Q8_0 ? r : (int8_t)r;
+}
+
+static double get_min(bt_dtype dtype, const uint8_t *head, int64_t block, int row)
+{
+    const uint8_t *at = head + bt_panel_min_at(dtype, block / 2);
+    int16_t wide;
+    if (!bt_panel_min(dtype)) return 0;
+    if (!bt_panel_wide_min(dtype)) return -get_half(head + 32, row) * at[pair_at(block, row)];
+    memcpy(&wide, at + 2 * pair_at(block, row), sizeof wide);
+    return (double)get_float(head + 64, row) * wide;
+}
+
+/* ---- codes ---- */
 
 static uint32_t get_word(const uint8_t *at)
 {
@@ -84,8 +146,8 @@ static void put_word(uint8_t *at, uint32_t w) { memcpy(at, &w, sizeof w); }
 /* 32 codes of one row, four at a time: the word of quad g is q[4g..4g+3]. */
 static void put_codes(bt_dtype dtype, uint8_t *bytes, int row, const uint8_t *q)
 {
-    bool five = dtype == BT_Q5_0 || dtype == BT_Q5_1 || dtype == BT_Q5_K;
-    uint8_t *low = bytes + (five ? 64 : dtype == BT_Q6_K ? 128 : 0) + row * 4;
+    bool five = bt_panel_fifth(dtype);
+    uint8_t *low = bytes + bt_panel_low_at(dtype) + row * 4;
     uint32_t top = 0;
     if (dtype == BT_Q8_0) {
         for (int g = 0; g < 8; g++) put_word(low + g * 64, get_word(q + 4 * g));
@@ -107,8 +169,8 @@ static void put_codes(bt_dtype dtype, uint8_t *bytes, int row, const uint8_t *q)
 
 static uint8_t get_code(bt_dtype dtype, const uint8_t *bytes, int row, int col)
 {
-    bool five = dtype == BT_Q5_0 || dtype == BT_Q5_1 || dtype == BT_Q5_K;
-    const uint8_t *low = bytes + (five ? 64 : dtype == BT_Q6_K ? 128 : 0);
+    bool five = bt_panel_fifth(dtype);
+    const uint8_t *low = bytes + bt_panel_low_at(dtype);
     int quad = col / 4, i = row * 4 + col % 4;
     if (dtype == BT_Q8_0) return bytes[quad * 64 + i];
     unsigned q = low[quad % 4 * 64 + i] >> quad / 4 * 4 & 15;
@@ -120,24 +182,14 @@ static uint8_t get_code(bt_dtype dtype, const uint8_t *bytes, int row, int col)
 void bt_panel_open(bt_dtype dtype, const void *panel, int64_t block, bt_panel_block *out)
 {
     place p = find_block(dtype, panel, block);
-    const uint8_t *small = p.head + 64 + p.at * 32;
     for (int row = 0; row < BT_PANEL_ROWS; row++) {
-        for (int col = 0; col < BT_ACT_BLOCK; col++)
+        for (int col = 0; col < BT_BLOCK; col++)
             out->q[row][col] = get_code(dtype, p.bytes, row, col);
-        double d = get_half(p.head, row), m = 0;
-        out->d[0][row] = out->d[1][row] = d;
-        if (dtype == BT_Q8_0 || dtype == BT_Q4_0 || dtype == BT_Q5_0)
-            out->d[0][row] = out->d[1][row] = get_half(p.head + p.at * 32, row);
-        if (dtype == BT_Q4_1 || dtype == BT_Q5_1) m = get_half(p.head + 32, row);
-        if (dtype == BT_Q4_K || dtype == BT_Q5_K) {
-            out->d[0][row] = out->d[1][row] = d * small[row];
-            m = -(get_half(p.head + 32, row) * small[16 + row]);
-        }
-        if (dtype == BT_Q6_K) {
-            out->d[0][row] = d * (int8_t)small[row];
-            out->d[1][row] = d * (int8_t)small[16 + row];
-        }
-        out->m[row] = m;
+        for (int half = 0; half < 2; half++)
+            out->d[half][row] =
+                get_d(dtype, p.head, row) *
+                get_r(dtype, p.head, p.at, bt_panel_parts(dtype) == 2 ? half : 0, row);
+        out->m[row] = get_min(dtype, p.head, p.at, row);
     }
 }
 
@@ -150,25 +202,52 @@ static void pack_floats(bt_dtype dtype, const uint8_t *row, int r, int64_t n_col
     }
 }
 
+/* q8_0's scales are not negative in a panel. */
+static void negate_codes(uint8_t *q, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) q[i] = (uint8_t)(q[i] ? 256 - q[i] : 255);
+}
+
+/* One row of blocks of 32: codes as they come, scales a group at a time. */
+static void pack_small(bt_dtype dtype, const uint8_t *row, int r, int64_t n_block, void *panel)
+{
+    uint16_t d[BT_GROUP_BLOCKS], m[BT_GROUP_BLOCKS];
+    bt_codes codes = {.m = 0};
+    for (int64_t b = 0; b < n_block; b++, row += bt_dtype_block_bytes(dtype)) {
+        place p = find_block(dtype, panel, b);
+        bt_block_open(dtype, row, &codes);
+        d[p.at] = codes.d, m[p.at] = codes.m;
+        if (dtype == BT_Q8_0 && codes.d >> 15) negate_codes(codes.q, BT_BLOCK);
+        put_codes(dtype, p.bytes, r, codes.q);
+        if (p.at == BT_GROUP_BLOCKS - 1 || b == n_block - 1)
+            bt_panel_put_scales(dtype, d, m, (int)p.at + 1, r, p.head);
+    }
+}
+
+static void pack_k(bt_dtype dtype, const uint8_t *row, int r, int64_t n_group, void *panel)
+{
+    bt_codes codes = {.m = 0};
+    for (int64_t g = 0; g < n_group; g++, row += bt_dtype_block_bytes(dtype)) {
+        bt_block_open(dtype, row, &codes);
+        for (int b = 0; b < BT_GROUP_BLOCKS; b++) {
+            place p = find_block(dtype, panel, g * BT_GROUP_BLOCKS + b);
+            if (!b) put_k_scales(dtype, &codes, r, p.head);
+            put_codes(dtype, p.bytes, r, codes.q + b * BT_BLOCK);
+        }
+    }
+}
+
 void bt_panel_pack(bt_dtype dtype, const void *rows, int64_t row_bytes, int n_row, int64_t n_col,
                    void *panel)
 {
     memset(panel, 0, (size_t)bt_panel_bytes(dtype, n_col));
-    int64_t block = bt_dtype_block(dtype), block_bytes = bt_dtype_block_bytes(dtype);
-    bt_codes codes = {.m = 0};
     for (int r = 0; r < n_row; r++) {
         const uint8_t *row = (const uint8_t *)rows + r * row_bytes;
-        if (block == 1) {
+        if (bt_dtype_block(dtype) == 1)
             pack_floats(dtype, row, r, n_col, panel);
-            continue;
-        }
-        for (int64_t col = 0; col < n_col; col += block, row += block_bytes) {
-            bt_block_open(dtype, row, &codes);
-            for (int g = 0; g < block / BT_ACT_BLOCK; g++) {
-                place p = find_block(dtype, panel, col / BT_ACT_BLOCK + g);
-                put_scales(dtype, p, r, &codes, g);
-                put_codes(dtype, p.bytes, r, codes.q + g * BT_ACT_BLOCK);
-            }
-        }
+        else if (bt_panel_k(dtype))
+            pack_k(dtype, row, r, n_col / BT_GROUP, panel);
+        else
+            pack_small(dtype, row, r, n_col / BT_BLOCK, panel);
     }
 }

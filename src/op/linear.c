@@ -82,13 +82,13 @@ static bt_status setup(const bt_op_env *env, const void *param, const bt_desc *i
                        const bt_desc *out, bt_op_setup *ret_setup)
 {
     (void)param;
-    int64_t n_tok = out->dim[0], n_col = in[IN_X].dim[1], n_block = bt_div_up(n_col, BT_ACT_BLOCK);
+    int64_t n_tok = out->dim[0], n_col = in[IN_X].dim[1], n_group = bt_div_up(n_col, BT_GROUP);
     bt_op_setup s = {0};
     if (any_takes(in, BT_ACT_Q8)) {
         add_act(env, BT_SLOT_act_quant, n_col, &s);
-        s.tile[TILE_SCALE_AT] = bt_round_up(n_tok * n_block * BT_ACT_BLOCK, 64);
-        s.tile[TILE_SUM_AT] = s.tile[TILE_SCALE_AT] + bt_round_up(n_tok * n_block * 4, 64);
-        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_block * 4, 64);
+        s.tile[TILE_SCALE_AT] = n_tok * n_group * BT_GROUP;
+        s.tile[TILE_SUM_AT] = s.tile[TILE_SCALE_AT] + bt_round_up(n_tok * n_group * 4, 64);
+        s.work_bytes = s.tile[TILE_SUM_AT] + bt_round_up(n_tok * n_group * BT_GROUP_SUMS * 2, 64);
     }
     if (any_takes(in, BT_ACT_BF16)) {
         add_act(env, BT_SLOT_act_bf16, n_col, &s);
@@ -135,12 +135,11 @@ static void bind_act_quant(const bt_op_bind *node, bt_launch *ret_launch)
 {
     int64_t n_col = node->in[IN_X].dim[1];
     bt_op_launch_begin(node, &bt_op_linear, 0, node->out->dim[0], ret_launch);
-    *bt_op_args(ret_launch, bt_act_quant_args) =
-        (bt_act_quant_args){.x = node->in_ptr[IN_X],
-                            .out = act_in_work(node),
-                            .n_col = n_col,
-                            .n_block = bt_div_up(n_col, BT_ACT_BLOCK),
-                            .x_stride = x_stride(node)};
+    *bt_op_args(ret_launch, bt_act_quant_args) = (bt_act_quant_args){.x = node->in_ptr[IN_X],
+                                                                     .out = act_in_work(node),
+                                                                     .n_row = node->out->dim[0],
+                                                                     .n_col = n_col,
+                                                                     .x_stride = x_stride(node)};
 }
 
 /* The product with the weight at input `at`, launch number i, into the columns from `column` on. */

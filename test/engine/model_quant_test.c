@@ -2,7 +2,8 @@
 /* Every weight type, through the engine: the law is the oracle on the dequantised weights.
  *
  * F32 and f16 weights: only the order of sums differs. Bf16 weights: the kernels also round
- * activations to bf16; quantised ones: to 8 bits a block of 32. An oracle that does so too agrees
+ * activations to bf16; quantised ones: to 8 bits, and the scales
+ * of those weights to integers. An oracle that does so too agrees
  * to the last bits of f32, except where a value next to a half falls to its other side: that one
  * step makes others fall, and the text from there on is off by as much as rounding costs at all. So
  * there are many short texts: the median one must agree as closely as floats do, and none may be

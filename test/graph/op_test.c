@@ -103,9 +103,9 @@ static void costs_are_what_a_hand_counts(void **state)
     check_cost(&bt_op_gather, NULL, (bt_desc[]){bt_desc_2d(BT_F32, 9, 64), ids}, 768 + 12 + 768, 0);
     check_cost(&bt_op_rmsnorm, &(bt_rmsnorm_param){1e-5f}, (bt_desc[]){x, w}, 768 + 256 + 768,
                4 * 192);
-    /* 3 x 64 by [48, 64] q8_0: a panel is one chunk of 64 + 2 * 512 bytes, and there are 3 */
+    /* 3 x 64 by [48, 64] q8_0: a panel is a head of 192 and 2 blocks of 512 bytes, and there are 3 */
     check_cost(&bt_op_linear, NULL, (bt_desc[]){x, panels(BT_Q8_0, 48, 64), none, none, none, none},
-               768 + 3 * 1088 + 576, 2. * 3 * 64 * 48);
+               768 + 3 * 1216 + 576, 2. * 3 * 64 * 48);
     check_cost(&bt_op_linear, NULL,
                (bt_desc[]){x, panels(BT_F32, 16, 64), bt_desc_1d(BT_F32, 32),
                            bt_desc_2d(BT_F32, 3, 32), panels(BT_BF16, 16, 64), none},

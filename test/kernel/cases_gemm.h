@@ -12,15 +12,44 @@ typedef enum gemm_fill {
 
 typedef struct gemm_data {
     bt_dtype dtype;
-    int64_t n_m, n_row, n_col, n_block, a_stride, out_stride, n_panel;
+    int64_t n_m, n_row, n_col, n_group, a_stride, out_stride, n_panel;
     guarded rows, panels, a, q, scale, sum, pairs, bias, residual, out;
     double *weights; // [n_row, n_col], from bt_dequant_row
+    double *slack;   // [n_row, n_col]: how far off a panel's weight may be
     double *size;    // [n_m, n_row]: sum of |a * w|
 } gemm_data;
 
 static uint16_t random_half(test_rng *rng, double lo, double hi)
 {
     return bt_f32_to_f16((float)(lo + (hi - lo) * test_uniform(rng)));
+}
+
+/* How far off the weights of a row are once its scales are integers of a group: half a step of scale
+ * for each step of code, half a step of minimum; see panel.h. */
+static void fill_slack(const gemm_data *g, const uint8_t *row, double *slack)
+{
+    bool min = g->dtype == BT_Q4_1 || g->dtype == BT_Q5_1;
+    if (g->dtype < BT_Q8_0 || g->dtype >= BT_Q4_K) return;
+    for (int64_t k = 0; k < g->n_col; k += 256) {
+        double d = 0, m = 0;
+        bt_codes c[8];
+        int64_t n = bt_min_i64(8, (g->n_col - k) / 32);
+        for (int b = 0; b < n; b++) {
+            bt_block_open(g->dtype, row + (k / 32 + b) * bt_dtype_block_bytes(g->dtype), &c[b]);
+            d = fmax(d, fabs(bt_f16_to_f32(c[b].d)));
+            m = min ? fmax(m, fabs(bt_f16_to_f32(c[b].m))) : 0;
+        }
+        for (int64_t i = 0; i < n * 32; i++) {
+            int q = c[i / 32].q[i % 32];
+            double code = fabs((double)q - (g->dtype == BT_Q8_0   ? 128
+                                            : g->dtype == BT_Q4_0 ? 8
+                                            : g->dtype == BT_Q5_0 ? 16
+                                                                  : 0));
+            slack[k + i] = code * d / (g->dtype == BT_Q8_0 ? 509.99 : 253.99) + m / 65533;
+            if (g->dtype == BT_Q8_0 && q == 0 && c[i / 32].d >> 15)
+                slack[k + i] += fabs(bt_f16_to_f32(c[i / 32].d)); // -128 becomes 127
+        }
+    }
 }
 
 /* A block with codes at the ends of their range, or anywhere. */
@@ -60,6 +89,7 @@ static void fill_weights(test_rng *rng, gemm_data *g, gemm_fill fill)
             bt_quant_row(g->dtype, x, g->n_col, row);
         bt_dequant_row(g->dtype, g->rows.data + n * row_bytes, g->n_col, x);
         for (int64_t k = 0; k < g->n_col; k++) g->weights[n * g->n_col + k] = x[k];
+        fill_slack(g, g->rows.data + n * row_bytes, g->slack + n * g->n_col);
     }
     free(x);
 }
@@ -78,8 +108,8 @@ static void fill_activations(test_rng *rng, gemm_data *g, gemm_fill fill)
         }
     bt_act_quant_args qa = {a,
                             {(int8_t *)g->q.data, (float *)g->scale.data, (int16_t *)g->sum.data},
+                            g->n_m,
                             g->n_col,
-                            g->n_block,
                             g->a_stride};
     bt_kernel_table ref;
     bt_kernel_table_init(&ref, BT_CPU_LEVEL_REF);
@@ -93,7 +123,7 @@ static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_
                           gemm_fill fill)
 {
     gemm_data g = {.dtype = dtype, .n_m = n_m, .n_row = n_row, .n_col = n_col};
-    g.n_block = bt_div_up(n_col, 32);
+    g.n_group = bt_div_up(n_col, BT_GROUP);
     g.n_panel = bt_div_up(n_row, 16);
     g.a_stride = n_col + test_range(rng, 0, 5);
     g.out_stride = n_row + test_range(rng, 0, 5);
@@ -101,14 +131,15 @@ static gemm_data gemm_new(test_rng *rng, bt_dtype dtype, int64_t n_m, int64_t n_
     g.rows = guarded_new((size_t)(n_row * row_bytes));
     g.panels = guarded_new((size_t)bt_panels_bytes(dtype, n_row, n_col));
     g.a = guarded_new((size_t)((n_m - 1) * g.a_stride + n_col) * 4);
-    g.q = guarded_new((size_t)(n_m * g.n_block) * 32);
-    g.scale = guarded_new((size_t)(n_m * g.n_block) * 4);
-    g.sum = guarded_new((size_t)(n_m * g.n_block) * 4);
+    g.q = guarded_new((size_t)(n_m * g.n_group) * BT_GROUP);
+    g.scale = guarded_new((size_t)(n_m * g.n_group) * 4);
+    g.sum = guarded_new((size_t)(n_m * g.n_group) * BT_GROUP_SUMS * 2);
     g.pairs = guarded_new((size_t)(n_m * bt_round_up(n_col, 2)) * 2);
     g.bias = guarded_new((size_t)n_row * 4);
     g.residual = guarded_new((size_t)((n_m - 1) * g.out_stride + n_row) * 4);
     g.out = guarded_new(g.residual.size);
     g.weights = malloc((size_t)(n_row * n_col) * sizeof *g.weights);
+    g.slack = calloc((size_t)(n_row * n_col), sizeof *g.slack);
     g.size = calloc((size_t)(n_m * n_row), sizeof *g.size);
     fill_weights(rng, &g, fill);
     fill_activations(rng, &g, fill);
@@ -127,6 +158,7 @@ static void gemm_free(gemm_data *g)
                       &g->sum,  &g->pairs,  &g->bias, &g->residual, &g->out};
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) guarded_free(all[i]);
     free(g->weights);
+    free(g->slack);
     free(g->size);
 }
 
@@ -148,13 +180,20 @@ static bt_gemm_args gemm_args(const gemm_data *g, int extras)
     };
 }
 
+typedef struct plain_product {
+    double sum;
+    double slack;     // how far off integer scales may have put it
+    bool act_too_far; // activations were rounded by more than half a step
+} plain_product;
+
 /* The plain product with dequantised weights, bias and residual; fills g->size. */
-static double plain_output(gemm_data *g, int extras, int64_t m, int64_t n, double *ret_act_bound)
+static plain_product plain_output(gemm_data *g, int extras, int64_t m, int64_t n)
 {
     const float *a = (const float *)g->a.data + m * g->a_stride,
                 *scale = (const float *)g->scale.data;
     const int8_t *q = (const int8_t *)g->q.data;
-    double sum = 0, size = 0, bound = 0, exact = 0;
+    double size = 0, bound = 0, exact = 0;
+    plain_product p = {0};
     for (int64_t k = 0; k < g->n_col; k++) {
         double w = g->weights[n * g->n_col + k], x = a[k];
         if (bt_gemm_act(g->dtype) == BT_ACT_BF16) {
@@ -162,25 +201,27 @@ static double plain_output(gemm_data *g, int extras, int64_t m, int64_t n, doubl
             bound += fabs(w * a[k]) * 0x1p-8;
         }
         if (bt_gemm_act(g->dtype) == BT_ACT_Q8) {
-            double s = scale[m * g->n_block + k / 32];
-            x = q[m * g->n_block * 32 + k] * s;
-            bound += fabs(w) * s * 0.5000001;
+            int64_t at = k / BT_GROUP * g->n_m + m;
+            x = q[at * BT_GROUP + k % BT_GROUP] * (double)scale[at];
+            bound += fabs(w) * scale[at] * 0.5000001;
         }
-        sum += w * x;
+        p.sum += w * x;
+        p.slack += fabs(x) * g->slack[n * g->n_col + k];
         exact += w * a[k];
         size += fabs(w * x);
     }
     double extra = (extras & 1 ? ((float *)g->bias.data)[n] : 0) +
                    (extras & 2 ? (double)((float *)g->residual.data)[m * g->out_stride + n] : 0);
     g->size[m * g->n_row + n] = size + fabs(extra);
-    *ret_act_bound = fabs(exact - sum) <= bound || isnan(exact) || isinf(exact) ? 0 : 1;
-    return sum + extra;
+    p.act_too_far = !(fabs(exact - p.sum) <= bound || isnan(exact) || isinf(exact));
+    p.sum += extra;
+    return p;
 }
 
 /* The bound of a float version: roundings add up like a random walk, with room. */
 static double gemm_limit(const gemm_data *g, int64_t m, int64_t n)
 {
-    double steps = bt_gemm_act(g->dtype) == BT_ACT_Q8 ? 6.0 * (double)g->n_block : (double)g->n_col;
+    double steps = bt_gemm_act(g->dtype) == BT_ACT_Q8 ? 6.0 * (double)g->n_group : (double)g->n_col;
     return (2 * sqrt(steps) + 6) * 0x1p-24 * g->size[m * g->n_row + n] + 1e-37;
 }
 
@@ -202,12 +243,22 @@ static void run_row_alone(bt_range_fn fn, const bt_gemm_args *all, const gemm_da
     one.n_m = 1;
     if (one.a) one.a += m * g->a_stride;
     if (one.a_bf16) one.a_bf16 += m * bt_round_up(g->n_col, 2);
-    one.act.q += m * g->n_block * 32;
-    one.act.scale += m * g->n_block;
-    one.act.sum += m * g->n_block * 2;
+    one.act.q = aligned_alloc(64, (size_t)g->n_group * BT_GROUP);
+    one.act.sum = malloc((size_t)g->n_group * BT_GROUP_SUMS * 2);
+    one.act.scale = malloc((size_t)g->n_group * sizeof *one.act.scale);
+    for (int64_t i = 0; i < g->n_group; i++) {
+        int64_t at = i * g->n_m + m;
+        memcpy(one.act.q + i * BT_GROUP, all->act.q + at * BT_GROUP, BT_GROUP);
+        memcpy(one.act.sum + i * BT_GROUP_SUMS, all->act.sum + at * BT_GROUP_SUMS,
+               BT_GROUP_SUMS * 2);
+        one.act.scale[i] = all->act.scale[at];
+    }
     if (one.residual) one.residual += m * g->out_stride;
     one.out = out;
     fn(&one, 0, g->n_panel);
+    free(one.act.q);
+    free(one.act.sum);
+    free(one.act.scale);
 }
 
 static void check_gemm_version(test_rng *rng, gemm_data *g, int extras, bt_range_fn fn,
@@ -283,11 +334,11 @@ static void case_gemm(bt_slot slot)
     static const int64_t ms[] = {1, 4, 2, 5, 3, 7, 13, 61, 6, 8, 67, 16, 129, 145},
                          ns[] = {16, 1, 17, 100, 48, 15, 65, 33, 49};
     static const int64_t float_ks[] = {1, 33, 2, 97, 31, 193, 192, 384, 3, 771};
-    static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056},
+    static const int64_t small_ks[] = {32, 64, 96, 544, 160, 512, 1056, 288, 768},
                          k_ks[] = {256, 768, 512, 2304};
     for (int i = 0; i < 42; i++) {
         int64_t k = bt_gemm_act(dtype) != BT_ACT_Q8 ? pick(float_ks, 10, i)
-                    : dtype < BT_Q4_K               ? pick(small_ks, 7, i)
+                    : dtype < BT_Q4_K               ? pick(small_ks, 9, i)
                                                     : pick(k_ks, 4, i);
         int64_t m = pick(ms, 14, i), n = pick(ns, 9, i);
         gemm_fill fill = i % 5 == 3 ? FILL_EXTREME : i % 5 == 4 ? FILL_POISON : FILL_NORMAL;
@@ -305,11 +356,11 @@ static void case_gemm(bt_slot slot)
                 bt_gemm_args args = gemm_args(&g, extras);
                 fn(&args, 0, g.n_panel);
                 for (int64_t j = 0; j < m * n; j++) {
-                    double off, plain = plain_output(&g, extras, j / n, j % n, &off);
+                    plain_product plain = plain_output(&g, extras, j / n, j % n);
                     want[j] = args.out[j / n * g.out_stride + j % n];
-                    check_close("reference", j, (float)want[j], (float)plain,
-                                4e-7 * g.size[j] + 1e-37);
-                    if (off)
+                    check_close("reference", j, (float)want[j], (float)plain.sum,
+                                4e-7 * g.size[j] + plain.slack + 1e-37);
+                    if (plain.act_too_far)
                         check_fail("out[%ld]: activations are further off than half a step",
                                    (long)j);
                 }
@@ -356,7 +407,8 @@ static void case_pack(bt_slot slot)
             double got =
                 b.d[c / 16][row % 16] * (b.q[row % 16][c] - bt_panel_offset(dtype)) + b.m[row % 16];
             check_close("weight", i, (float)got, g.weights[i],
-                        1e-6 * fabs(b.d[c / 16][row % 16] * 256) + 1e-6 * fabs(b.m[row % 16]));
+                        1e-6 * fabs(b.d[c / 16][row % 16] * 256) + 1e-6 * fabs(b.m[row % 16]) +
+                            g.slack[i]);
         }
         guarded_free(&packed);
         gemm_free(&g);
@@ -368,15 +420,15 @@ static void bench_gemm(bt_slot slot)
     bt_dtype dtype = (bt_dtype)(BT_F32 + (int)slot - (int)BT_SLOT_gemm_f32);
     const int64_t n_col = 2048, n_row = 8192;
     static const int64_t ms[] = {1, 2, 4, 8, 16, 32, 64, 128, 512};
-    int64_t n_block = n_col / 32, bytes = bt_panels_bytes(dtype, n_row, n_col);
+    int64_t n_group = n_col / BT_GROUP, bytes = bt_panels_bytes(dtype, n_row, n_col);
     int64_t copies = bt_max_i64(1, (128 << 20) / bytes); // more than the caches hold
     uint8_t *panels;
     assert_ok(bt_alloc((void **)&panels, (size_t)(bytes * copies), BT_MEM_WEIGHTS));
     for (int64_t i = 0; i < bytes * copies; i++) panels[i] = 0x11;
     float *a = aligned_alloc(64, 512 * 2048 * 4), *out = aligned_alloc(64, 512 * 8192 * 4);
     int8_t *q = aligned_alloc(64, 512 * 2048);
-    float *scale = calloc((size_t)(512 * n_block), 4);
-    int16_t *sum = calloc((size_t)(512 * n_block), 4);
+    float *scale = calloc((size_t)(512 * n_group), 4);
+    int16_t *sum = calloc((size_t)(512 * n_group), BT_GROUP_SUMS * 2);
     uint16_t *pairs = aligned_alloc(64, 512 * 2048 * 2);
     test_rng rng = {1};
     fill_normal(&rng, a, 512 * 2048, 1);

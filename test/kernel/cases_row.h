@@ -16,7 +16,7 @@ static float odd_value(test_rng *rng)
 static void case_act_quant(bt_slot slot)
 {
     for (size_t w = 0; w < 4 * BT_COUNT_OF(row_widths); w++) {
-        int64_t n_col = row_widths[w / 4], n_row = 5, n_block = bt_div_up(n_col, 32),
+        int64_t n_col = row_widths[w / 4], n_row = 5, n_group = bt_div_up(n_col, BT_GROUP),
                 stride = n_col + (int64_t)w % 3;
         test_rng rng = {now.seed = w};
         snprintf(now.shape, sizeof now.shape, "n_col %ld", (long)n_col);
@@ -29,14 +29,14 @@ static void case_act_quant(bt_slot slot)
         guarded want[3] = {{0}};
         FOR_VERSIONS(slot, fn)
         {
-            guarded got[] = {guarded_new((size_t)(n_row * n_block * 32)),
-                             guarded_new((size_t)(n_row * n_block * 4)),
-                             guarded_new((size_t)(n_row * n_block * 4))};
+            guarded got[] = {guarded_new((size_t)(n_row * n_group * BT_GROUP)),
+                             guarded_new((size_t)(n_row * n_group * 4)),
+                             guarded_new((size_t)(n_row * n_group) * BT_GROUP_SUMS * 2)};
             bt_act_quant_args args = {
                 (float *)x.data,
                 {(int8_t *)got[0].data, (float *)got[1].data, (int16_t *)got[2].data},
+                n_row,
                 n_col,
-                n_block,
                 stride};
             run_pieces(&rng, fn, &args, n_row);
             for (int i = 0; i < 3; i++) check_front(&got[i], "out");
@@ -46,15 +46,16 @@ static void case_act_quant(bt_slot slot)
             }
             check_bits("q", got[0].data, want[0].data, got[0].size);
             check_bits("sum", got[2].data, want[2].data, got[2].size);
-            for (int64_t i = 0; i < n_row * n_block; i++)
+            for (int64_t i = 0; i < n_row * n_group; i++)
                 check_close("scale", i, ((float *)got[1].data)[i], ((float *)want[1].data)[i], 0);
             for (int i = 0; i < 3; i++) guarded_free(&got[i]);
         }
         const float *scale = (float *)want[1].data, *v = (float *)x.data;
         for (int64_t row = 0; row < n_row; row++) // the reference itself: within half a step
             for (int64_t i = 0; i < n_col; i++) {
-                double s = scale[row * n_block + i / 32],
-                       y = ((int8_t *)want[0].data)[row * n_block * 32 + i] * s;
+                int64_t at = i / BT_GROUP * n_row + row;
+                double s = scale[at],
+                       y = ((int8_t *)want[0].data)[at * BT_GROUP + i % BT_GROUP] * s;
                 if (s > 1e-37) check_close("value", i, (float)y, v[row * stride + i], s * 0.50001);
             }
         for (int i = 0; i < 3; i++) guarded_free(&want[i]);
@@ -257,12 +258,12 @@ static void bench_rows(bt_slot slot)
 {
     enum { D = 2048, ROWS = 64 };
     float *x = calloc(ROWS * 2 * D, 4), *out = calloc(ROWS * D, 4),
-          *scale = calloc(ROWS * D / 32, 4);
+          *scale = calloc(ROWS * D / BT_GROUP, 4);
     int8_t *q = aligned_alloc(64, ROWS * D);
-    int16_t *sum = calloc(ROWS * D / 32, 4);
+    int16_t *sum = calloc(ROWS * D / BT_GROUP, BT_GROUP_SUMS * 2);
     test_rng rng = {1};
     fill_normal(&rng, x, ROWS * 2 * D, 1);
-    bt_act_quant_args quant = {x, {q, scale, sum}, D, D / 32, D};
+    bt_act_quant_args quant = {x, {q, scale, sum}, ROWS, D, D};
     bt_rmsnorm_args norm = {x, x, out, D, D, D, 1e-5f};
     bt_swiglu_args glu = {x, out, ROWS, D};
     void *args = slot == BT_SLOT_act_quant ? (void *)&quant

@@ -3,6 +3,7 @@
  * fast. */
 #include "oracle/oracle.h"
 #include "oracle/memory.h"
+#include "tensor/half.h"
 #include "tensor/quant.h"
 #include <assert.h>
 #include <math.h>
@@ -10,8 +11,9 @@
 #include <string.h>
 
 typedef struct linear {
-    double *w;    // [n_row, n_col]
-    double *bias; // [n_row] or NULL
+    double *w;      // [n_row, n_col]
+    double *packed; // the same with scales rounded: see in_panels
+    double *bias;   // [n_row] or NULL
     int64_t n_row, n_col;
     bt_dtype dtype; // of the weights: decides how inputs are rounded
 } linear;
@@ -53,6 +55,51 @@ static double *expand(const bt_tensor_view *view)
     return out;
 }
 
+static double half_at(const char *p)
+{
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return bt_f16_to_f32(h);
+}
+
+/* Integer multiples, `limit` at most, of the largest magnitude / limit. */
+static void to_steps(double *v, int64_t n, int limit)
+{
+    double top = 0;
+    for (int64_t i = 0; i < n; i++) top = fmax(top, fabs(v[i]));
+    float step = (float)top / (float)limit;
+    for (int64_t i = 0; i < n && step > 0; i++) v[i] = rint((float)v[i] / step) * (double)step;
+}
+
+/* The weights as panels hold them: f16 scales of blocks of 32 become integers of a group of 8. */
+static double *in_panels(const bt_tensor_view *view, const double *w)
+{
+    bt_dtype t = view->desc.dtype;
+    int64_t n_row = view->desc.dim[0], n_col = view->desc.dim[1], n_block = n_col / 32;
+    bool min = t == BT_Q4_1 || t == BT_Q5_1;
+    double *out = fresh((size_t)(n_row * n_col), sizeof *out);
+    memcpy(out, w, (size_t)(n_row * n_col) * sizeof *out);
+    if (!bt_dtype_is_quantised(t) || bt_dtype_block(t) != 32) return out;
+    for (int64_t r = 0; r < n_row; r++)
+        for (int64_t b = 0; b < n_block; b += 8) {
+            const char *block =
+                (const char *)view->data + r * bt_row_bytes(t, n_col) + b * bt_dtype_block_bytes(t);
+            int64_t n = n_block - b < 8 ? n_block - b : 8;
+            double d[8], old[8], m[8] = {0}, old_m[8] = {0};
+            for (int64_t i = 0; i < n; i++, block += bt_dtype_block_bytes(t)) {
+                old[i] = d[i] = half_at(block);
+                if (min) old_m[i] = m[i] = half_at(block + 2);
+            }
+            to_steps(d, n, t == BT_Q8_0 ? 255 : 127);
+            to_steps(m, n, 32767);
+            for (int64_t i = 0; i < n * 32; i++) {
+                double *x = &out[r * n_col + b * 32 + i], is = old[i / 32];
+                *x = (is != 0 ? (*x - old_m[i / 32]) * (d[i / 32] / is) : 0) + m[i / 32];
+            }
+        }
+    return out;
+}
+
 static double *vector_of(const bt_model_file *file, const char *part, int32_t i)
 {
     return expand(bt_model_file_find_layer(file, part, i));
@@ -64,7 +111,9 @@ static linear linear_of(const bt_model_file *file, const char *stem, int32_t i)
     snprintf(name, sizeof name, "%s.weight", stem);
     const bt_tensor_view *view = bt_model_file_find_layer(file, name, i);
     assert(view && view->desc.n_dim == 2);
-    linear l = {.w = expand(view),
+    double *w = expand(view);
+    linear l = {.w = w,
+                .packed = in_panels(view, w),
                 .n_row = view->desc.dim[0],
                 .n_col = view->desc.dim[1],
                 .dtype = view->desc.dtype};
@@ -140,7 +189,9 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx)
     o->embed = expand(embed);
     o->final_norm = expand(bt_model_file_find(file, "output_norm.weight"));
     if (!head) head = embed; // tied
-    o->head = (linear){.w = expand(head),
+    double *head_w = expand(head);
+    o->head = (linear){.w = head_w,
+                       .packed = in_panels(head, head_w),
                        .n_row = o->hp.n_vocab,
                        .n_col = o->hp.d_model,
                        .dtype = head->desc.dtype};
@@ -154,6 +205,7 @@ oracle *oracle_open(const bt_model_file *file, int32_t n_ctx)
 static void linear_free(linear *l)
 {
     free(l->w);
+    free(l->packed);
     free(l->bias);
 }
 
@@ -195,8 +247,8 @@ static double *rounded_act(const double *x, int64_t n, bt_dtype weight)
     double *out = fresh((size_t)n, sizeof *out);
     for (int64_t i = 0; weight == BT_BF16 && i < n; i++) out[i] = to_bf16(x[i]);
     if (weight == BT_BF16) return out;
-    for (int64_t from = 0; from < n; from += 32) {
-        int64_t to = from + 32 < n ? from + 32 : n;
+    for (int64_t from = 0; from < n; from += 256) {
+        int64_t to = from + 256 < n ? from + 256 : n;
         double top = 0;
         for (int64_t i = from; i < to; i++) top = fmax(top, fabs(x[i]));
         for (int64_t i = from; i < to; i++)
@@ -210,10 +262,11 @@ static double *apply(const oracle *o, const linear *l, const double *x)
     double *y = fresh((size_t)l->n_row, sizeof *y);
     bool rounds = o->round_act && (l->dtype == BT_BF16 || bt_dtype_is_quantised(l->dtype));
     double *rounded = rounds ? rounded_act(x, l->n_col, l->dtype) : NULL;
+    const double *w = rounds ? l->packed : l->w;
     if (rounded) x = rounded;
     for (int64_t r = 0; r < l->n_row; r++) {
         double sum = 0;
-        for (int64_t c = 0; c < l->n_col; c++) sum += l->w[r * l->n_col + c] * x[c];
+        for (int64_t c = 0; c < l->n_col; c++) sum += w[r * l->n_col + c] * x[c];
         y[r] = sum + (l->bias ? l->bias[r] : 0);
     }
     free(rounded);

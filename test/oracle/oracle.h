@@ -24,8 +24,8 @@ int32_t oracle_n_vocab(const oracle *o);
 void oracle_round_kv(oracle *o, bt_dtype dtype);
 
 /* Inputs of products are rounded as the kernels' contract says (kernel.h): for bf16 weights to bf16
- * (act_bf16), for quantised ones blocks of 32 to whole multiples of max|x| / 127 (act_quant). What is left between an engine and
- * this is the order of sums, and values that fall to the other side of a half. */
+ * (act_bf16), for quantised ones groups of 256 to whole multiples of max|x| / 127 (act_quant), and
+ * these weights' scales as panel.h says. What is left between an engine and this is the order of sums, and values that fall to the other side of a half. */
 void oracle_round_act(oracle *o, bool on);
 
 /* Start a new sequence. */

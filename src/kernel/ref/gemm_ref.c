@@ -26,7 +26,7 @@ static void add_block(const bt_panel_block *w, int offset, const int8_t *q, doub
 {
     for (int r = 0; r < ROWS; r++) {
         int part[2] = {0, 0}, sum = 0;
-        for (int c = 0; c < BT_ACT_BLOCK; c++) {
+        for (int c = 0; c < BT_BLOCK; c++) {
             part[c / 16] += (w->q[r][c] - offset) * q[c];
             sum += q[c];
         }
@@ -36,7 +36,7 @@ static void add_block(const bt_panel_block *w, int offset, const int8_t *q, doub
 
 static void gemm_quantised(bt_dtype dtype, const bt_gemm_args *a, int64_t begin, int64_t end)
 {
-    int64_t n_block = a->n_col / BT_ACT_BLOCK, bytes = bt_panel_bytes(dtype, a->n_col);
+    int64_t n_block = a->n_col / BT_BLOCK, bytes = bt_panel_bytes(dtype, a->n_col);
     for (int64_t p = begin; p < end; p++)
         for (int64_t m0 = 0; m0 < a->n_m; m0 += M_TILE) {
             int64_t n_m = bt_min_i64(M_TILE, a->n_m - m0);
@@ -45,8 +45,9 @@ static void gemm_quantised(bt_dtype dtype, const bt_gemm_args *a, int64_t begin,
                 bt_panel_block w;
                 bt_panel_open(dtype, (const uint8_t *)a->panels + p * bytes, b, &w);
                 for (int64_t m = 0; m < n_m; m++) {
-                    int64_t at = (m0 + m) * n_block + b;
-                    add_block(&w, bt_panel_offset(dtype), a->act.q + at * BT_ACT_BLOCK,
+                    int64_t at = b / BT_GROUP_BLOCKS * a->n_m + m0 + m;
+                    add_block(&w, bt_panel_offset(dtype),
+                              a->act.q + at * BT_GROUP + b % BT_GROUP_BLOCKS * BT_BLOCK,
                               a->act.scale[at], acc[m]);
                 }
             }

@@ -6,8 +6,8 @@
 #include "tensor/quant.h"
 #include <math.h>
 
-/* One block of up to 32 values; all f32, for every version gives these bits. */
-static void quant_block(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sum)
+/* One group of up to 256 values; all f32, for every version gives these bits. */
+static void quant_group(const float *x, int64_t n, int8_t *q, float *scale, int16_t *sum)
 {
     uint32_t top = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -16,11 +16,13 @@ static void quant_block(const float *x, int64_t n, int8_t *q, float *scale, int1
     }
     bool finite = top < 0x7F800000;
     *scale = finite ? bt_bits_f32(top) / 127.0f : NAN;
-    sum[0] = sum[1] = 0;
-    for (int i = 0; i < BT_ACT_BLOCK; i++) {
+    memset(sum, 0, BT_GROUP_SUMS * sizeof *sum);
+    for (int i = 0; i < BT_GROUP; i++) {
         float v = i < n && finite && *scale != 0 ? x[i] / *scale : 0;
         q[i] = (int8_t)fminf(fmaxf(rintf(v), -127), 127);
         sum[i / 16] = (int16_t)(sum[i / 16] + q[i]);
+        int16_t *block = &sum[BT_GROUP_HALVES + i / BT_BLOCK];
+        *block = (int16_t)(*block + q[i]);
     }
 }
 
@@ -28,10 +30,11 @@ void bt_act_quant_ref(const void *args, int64_t begin, int64_t end)
 {
     const bt_act_quant_args *a = args;
     for (int64_t row = begin; row < end; row++)
-        for (int64_t b = 0; b < a->n_block; b++) {
-            int64_t at = row * a->n_block + b, col = b * BT_ACT_BLOCK;
-            quant_block(a->x + row * a->x_stride + col, bt_min_i64(BT_ACT_BLOCK, a->n_col - col),
-                        a->out.q + at * BT_ACT_BLOCK, &a->out.scale[at], &a->out.sum[at * 2]);
+        for (int64_t col = 0; col < a->n_col; col += BT_GROUP) {
+            int64_t at = col / BT_GROUP * a->n_row + row;
+            quant_group(a->x + row * a->x_stride + col, bt_min_i64(BT_GROUP, a->n_col - col),
+                        a->out.q + at * BT_GROUP, &a->out.scale[at],
+                        a->out.sum + at * BT_GROUP_SUMS);
         }
 }
 

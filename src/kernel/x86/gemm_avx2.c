@@ -10,7 +10,8 @@
  *   q8   2 * 255 * 127 does not fit. The code's sign moves to the activation: |w| is at most 128,
  *        2 * 128 * 127 = 32512: 1 quad; the offset is gone with it
  *
- * The float operations and their order are those of gemm_avx512vnni.c: the bits are too. */
+ * A pair of these sums times r, by vpmaddwd, is what a group adds up: exact, so the bits are those of
+ * gemm_avx512vnni.c. */
 #include <immintrin.h>
 #include "kernel/isa.h"
 #include "kernel/panel.h"
@@ -20,12 +21,6 @@ enum { HEIGHT_Q = 4, HEIGHT_F = 6 };
 
 /* ---- quantised ---- */
 
-TILE_INLINE bool has_fifth(bt_dtype t) { return t == BT_Q5_0 || t == BT_Q5_1 || t == BT_Q5_K; }
-TILE_INLINE bool has_min(bt_dtype t)
-{
-    return t == BT_Q4_1 || t == BT_Q5_1 || t == BT_Q4_K || t == BT_Q5_K;
-}
-
 TILE_INLINE __m256i load32(const uint8_t *p) { return _mm256_load_si256((const __m256i *)p); }
 
 /* 8 rows of quad g: 32 codes, unsigned; signed for q8_0. `block` points at the side's first byte.
@@ -33,11 +28,10 @@ TILE_INLINE __m256i load32(const uint8_t *p) { return _mm256_load_si256((const _
 TILE_INLINE __m256i load_quad(bt_dtype t, const uint8_t *block, const int g)
 {
     if (t == BT_Q8_0) return _mm256_xor_si256(load32(block + g * 64), _mm256_set1_epi8(-128));
-    const uint8_t *low = block + (has_fifth(t) ? 64 : t == BT_Q6_K ? 128 : 0);
-    __m256i raw = load32(low + g % 4 * 64);
+    __m256i raw = load32(block + bt_panel_low_at(t) + g % 4 * 64);
     if (g >= 4) raw = _mm256_srli_epi16(raw, 4);
     __m256i codes = _mm256_and_si256(raw, _mm256_set1_epi8(15));
-    if (has_fifth(t)) {
+    if (bt_panel_fifth(t)) {
         __m256i bits = load32(block);
         bits =
             g <= 4 ? _mm256_slli_epi16(bits, 4 - (g & 4 ? 4 : g)) : _mm256_srli_epi16(bits, g - 4);
@@ -57,28 +51,32 @@ TILE_INLINE __m256 load_half(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_load_si128((const __m128i *)p));
 }
 
-/* 8 small integers to f32; `p` is 8-byte aligned. */
-TILE_INLINE __m256 load_small(bt_dtype t, const uint8_t *p)
+/* 8 rows' r of a block, or of a half of it, each twice: as words. */
+TILE_INLINE __m256i load_r(bt_dtype t, const uint8_t *head, int64_t b, const int part, int side)
 {
-    __m128i small = _mm_loadl_epi64((const __m128i *)p);
-    return _mm256_cvtepi32_ps(t == BT_Q6_K ? _mm256_cvtepi8_epi32(small)
-                                           : _mm256_cvtepu8_epi32(small));
+    __m128i r = _mm_loadl_epi64((const __m128i *)(head + bt_panel_r_at(t, b, part) + side * 8));
+    r = _mm_unpacklo_epi8(r, r);
+    return t == BT_Q8_0 ? _mm256_cvtepu8_epi16(r) : _mm256_cvtepi8_epi16(r);
 }
 
-TILE_INLINE __m256 load_scale(bt_dtype t, const uint8_t *head, int64_t at, int part, int side)
+TILE_INLINE __m256 load_d(bt_dtype t, const uint8_t *head, int side)
 {
-    if (t == BT_Q8_0 || t == BT_Q4_0 || t == BT_Q5_0) return load_half(head + at * 32 + side * 16);
-    __m256 d = load_half(head + side * 16);
-    if (t == BT_Q4_1 || t == BT_Q5_1) return d;
-    return _mm256_mul_ps(d, load_small(t, head + 64 + at * 32 + part * 16 + side * 8));
+    return bt_panel_k(t) ? load_half(head + side * 16)
+                         : _mm256_load_ps((const float *)head + side * 8);
 }
 
-TILE_INLINE __m256 load_min(bt_dtype t, const uint8_t *head, int64_t at, int side)
+TILE_INLINE __m256 load_m(bt_dtype t, const uint8_t *head, int side)
 {
-    __m256 m = load_half(head + 32 + side * 16);
-    if (t == BT_Q4_1 || t == BT_Q5_1) return m;
-    __m256 min = load_small(t, head + 80 + at * 32 + side * 8);
-    return _mm256_sub_ps(_mm256_setzero_ps(), _mm256_mul_ps(m, min));
+    if (bt_panel_wide_min(t)) return _mm256_load_ps((const float *)(head + 64) + side * 8);
+    return _mm256_sub_ps(_mm256_setzero_ps(), load_half(head + 32 + side * 16));
+}
+
+/* Minimums of a pair of blocks, 8 rows of two words. */
+TILE_INLINE __m256i load_mins(bt_dtype t, const uint8_t *head, int64_t pair, int side)
+{
+    const uint8_t *at = head + bt_panel_min_at(t, pair);
+    if (bt_panel_wide_min(t)) return load32(at + side * 32);
+    return _mm256_cvtepu8_epi16(_mm_load_si128((const __m128i *)(at + side * 16)));
 }
 
 TILE_INLINE __m256i bcast32(const void *p)
@@ -88,94 +86,103 @@ TILE_INLINE __m256i bcast32(const void *p)
     return _mm256_set1_epi32(v);
 }
 
-TILE_INLINE __m256i compensation(bt_dtype t, const int16_t *sum, int part)
+/* The sums of 16 activations in words: what r times -offset has to be multiplied with. q6_k's halves
+ * have an r of their own. */
+TILE_INLINE __m256i sums_of_part(bt_dtype t, const int16_t *sum, const int part)
 {
-    const int off = t == BT_Q8_0 ? 0 : -bt_panel_offset(t);
-    if (!off) return _mm256_setzero_si256();
-    int pair = t != BT_Q6_K ? (int)(((unsigned)off & 0xFFFF) | (unsigned)off << 16)
-               : part       ? (int)((unsigned)off << 16)
-                            : (int)((unsigned)off & 0xFFFF);
-    return _mm256_madd_epi16(bcast32(sum), _mm256_set1_epi32(pair));
+    const int keep = t != BT_Q6_K ? -1 : part ? (int)0xFFFF0000 : 0xFFFF;
+    return _mm256_and_si256(bcast32(sum), _mm256_set1_epi32(keep));
 }
 
-/* One part of a block for 8 rows: integer sums, then the scaled fma. */
+/* One part of block b for 8 rows of weights, whose rows of activations begin at `row`. */
 TILE_INLINE void add_part(bt_dtype t, const int height, const tile_job *job, const uint8_t *head,
-                          const uint8_t *block, int64_t at, int64_t b, const int part,
-                          const int side, __m256 acc[HEIGHT_Q][2])
+                          int64_t row, int64_t b, const int part, const int side,
+                          __m256i group[HEIGHT_Q])
 {
+    const bt_panel_shape s = bt_panel_shape_of(t);
     const bt_act *act = &job->args->act;
-    const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
     const int g0 = t == BT_Q6_K ? part * 4 : 0, g1 = t == BT_Q6_K ? g0 + 4 : 8;
-    const int run = t == BT_Q8_0   ? 1
-                    : t == BT_Q6_K ? 2
-                    : has_fifth(t) ? 4
-                                   : 8; // quads that fit 16 bits
-    __m256i sum[HEIGHT_Q], narrow[HEIGHT_Q];
-#pragma GCC unroll 4
-    for (int m = 0; m < height; m++)
-        sum[m] = compensation(t, act->sum + ((job->m0 + m) * n_block + b) * 2, part);
+    const int run = t == BT_Q8_0        ? 1
+                    : t == BT_Q6_K      ? 2
+                    : bt_panel_fifth(t) ? 4
+                                        : 8; // quads that fit 16 bits
+    const int8_t *q = act->q + row * BT_GROUP + b * BT_BLOCK;
+    const __m256i r = load_r(t, head, b, part, side);
+    __m256i narrow[HEIGHT_Q];
 #pragma GCC unroll 8
     for (int g = g0; g < g1; g++) {
-        __m256i w = load_quad(t, block + side * 32, g),
+        __m256i w = load_quad(t, head + s.head + b * s.block + side * 32, g),
                 magnitude = t == BT_Q8_0 ? _mm256_abs_epi8(w) : w;
 #pragma GCC unroll 4
         for (int m = 0; m < height; m++) {
-            __m256i a = bcast32(act->q + ((job->m0 + m) * n_block + b) * BT_ACT_BLOCK + g * 4);
+            __m256i a = bcast32(q + m * BT_GROUP + g * 4);
             if (t == BT_Q8_0) a = _mm256_sign_epi8(a, w);
             __m256i pairs = _mm256_maddubs_epi16(magnitude, a);
             narrow[m] = g % run ? _mm256_add_epi16(narrow[m], pairs) : pairs;
             if (g % run == run - 1)
-                sum[m] =
-                    _mm256_add_epi32(sum[m], _mm256_madd_epi16(narrow[m], _mm256_set1_epi16(1)));
+                group[m] = _mm256_add_epi32(group[m], _mm256_madd_epi16(narrow[m], r));
         }
     }
-    __m256 d = load_scale(t, head, at, part, side);
+    if (t == BT_Q8_0 || !bt_panel_offset(t)) return;
+    const __m256i back = _mm256_mullo_epi16(r, _mm256_set1_epi16((short)-bt_panel_offset(t)));
 #pragma GCC unroll 4
     for (int m = 0; m < height; m++) {
-        __m256 scale = _mm256_mul_ps(d, _mm256_set1_ps(act->scale[(job->m0 + m) * n_block + b]));
-        acc[m][side] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[m]), scale, acc[m][side]);
+        __m256i sums = sums_of_part(t, act->sum + (row + m) * BT_GROUP_SUMS + b * 2, part);
+        group[m] = _mm256_add_epi32(group[m], _mm256_madd_epi16(sums, back));
     }
 }
 
+/* acc += f32(sum) * (d * scale). */
+TILE_INLINE void add_scaled(float *acc, __m256i sum, __m256 d, float scale)
+{
+    __m256 factor = _mm256_mul_ps(d, _mm256_set1_ps(scale));
+    _mm256_store_ps(acc, _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), factor, _mm256_load_ps(acc)));
+}
+
 TILE_INLINE void add_mins(bt_dtype t, const int height, const tile_job *job, const uint8_t *head,
-                          int64_t at, int64_t b, __m256 acc[HEIGHT_Q][2])
+                          int64_t row, const int side)
 {
     const bt_act *act = &job->args->act;
-    const int64_t n_block = job->args->n_col / BT_ACT_BLOCK;
+    const __m256 d = load_m(t, head, side);
 #pragma GCC unroll 4
     for (int m = 0; m < height; m++) {
-        int64_t i = (job->m0 + m) * n_block + b;
-        __m256i total = _mm256_madd_epi16(bcast32(act->sum + i * 2), _mm256_set1_epi16(1));
-        __m256 shift = _mm256_mul_ps(_mm256_cvtepi32_ps(total), _mm256_set1_ps(act->scale[i]));
-#pragma GCC unroll 2
-        for (int side = 0; side < 2; side++)
-            acc[m][side] = _mm256_fmadd_ps(load_min(t, head, at, side), shift, acc[m][side]);
+        const int16_t *blocks = act->sum + (row + m) * BT_GROUP_SUMS + BT_GROUP_HALVES;
+        __m256i sum = _mm256_setzero_si256();
+#pragma GCC unroll 4
+        for (int pair = 0; pair < BT_GROUP_BLOCKS / 2; pair++)
+            sum = _mm256_add_epi32(
+                sum, _mm256_madd_epi16(load_mins(t, head, pair, side), bcast32(blocks + 2 * pair)));
+        add_scaled(job->acc + m * ACC_STRIDE + side * 8, sum, d, act->scale[row + m]);
     }
 }
 
 TILE_INLINE void tile_q(bt_dtype t, const int height, const tile_job *job)
 {
-    const bt_panel_shape shape = bt_panel_shape_of(t);
-    __m256 acc[HEIGHT_Q][2];
-#pragma GCC unroll 8
-    for (int i = 0; i < height * 2; i++)
-        acc[i / 2][i % 2] = job->k0 ? _mm256_load_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8)
-                                    : _mm256_setzero_ps();
-    const uint8_t *head =
-        job->panels + job->k0 / shape.chunk * (shape.head + shape.chunk * shape.block);
-    for (int64_t b = job->k0; b < job->k1; head += shape.head + shape.chunk * shape.block)
-        for (int64_t at = 0; at < shape.chunk && b < job->k1; at++, b++) {
-            const uint8_t *block = head + shape.head + at * shape.block;
+    const bt_panel_shape s = bt_panel_shape_of(t);
+    const int64_t n_block = job->args->n_col / BT_BLOCK;
+    for (int m = 0; job->k0 == 0 && m < height; m++)
+        memset(job->acc + m * ACC_STRIDE, 0, BT_PANEL_ROWS * sizeof *job->acc);
+    for (int64_t k = job->k0; k < job->k1; k++) {
+        const uint8_t *head = job->panels + k * s.group;
+        const int64_t row = k * job->args->n_m + job->m0,
+                      n = bt_min_i64(BT_GROUP_BLOCKS, n_block - k * BT_GROUP_BLOCKS);
 #pragma GCC unroll 2
-            for (int side = 0; side < 2; side++) {
-                add_part(t, height, job, head, block, at, b, 0, side, acc);
-                if (t == BT_Q6_K) add_part(t, height, job, head, block, at, b, 1, side, acc);
+        for (int side = 0; side < 2; side++) {
+            __m256i group[HEIGHT_Q];
+#pragma GCC unroll 4
+            for (int m = 0; m < height; m++) group[m] = _mm256_setzero_si256();
+            for (int64_t b = 0; b < n; b++) {
+                add_part(t, height, job, head, row, b, 0, side, group);
+                if (bt_panel_parts(t) == 2) add_part(t, height, job, head, row, b, 1, side, group);
             }
-            if (has_min(t)) add_mins(t, height, job, head, at, b, acc);
+            const __m256 d = load_d(t, head, side);
+#pragma GCC unroll 4
+            for (int m = 0; m < height; m++)
+                add_scaled(job->acc + m * ACC_STRIDE + side * 8, group[m], d,
+                           job->args->act.scale[row + m]);
+            if (bt_panel_min(t)) add_mins(t, height, job, head, row, side);
         }
-#pragma GCC unroll 8
-    for (int i = 0; i < height * 2; i++)
-        _mm256_store_ps(job->acc + i / 2 * ACC_STRIDE + i % 2 * 8, acc[i / 2][i % 2]);
+    }
 }
 
 /* ---- floats ---- */
@@ -248,7 +255,7 @@ TILE_INLINE void tile_f(bt_dtype t, const int height, const tile_job *job)
         static tile_fn *const fn[1][TILE_HEIGHTS] = {                                              \
             {tile_##lower##_1, tile_##lower##_2, tile_##lower##_3, tile_##lower##_4}};             \
         const bt_gemm_args *a = args;                                                              \
-        drive_gemm(&(tile_set){fn, HEIGHT_Q, 1, BT_##upper, a->n_col / BT_ACT_BLOCK, 48}, a,       \
+        drive_gemm(&(tile_set){fn, HEIGHT_Q, 1, BT_##upper, bt_div_up(a->n_col, BT_GROUP), 6}, a,  \
                    begin, end);                                                                    \
     }
 

@@ -12,6 +12,7 @@
  * chunks are free choices that no result can show. */
 #pragma once
 #include "base/bits.h"
+#include <string.h>
 #include "kernel/kernel.h"
 
 #define TILE_INLINE static inline __attribute__((always_inline))

@@ -80,41 +80,73 @@ static void pack_words(const uint8_t *rows, int64_t row_bytes, int64_t n_word, u
             memcpy(panel + w * 64 + r * 4, rows + r * row_bytes + w * 4, 4);
 }
 
-/* ---- blocks of 32 ---- */
+/* ---- blocks of 32, whose scales become integers a group at a time ---- */
 
-PACK_INLINE void put_half(uint8_t *at, int row, const uint8_t *from)
+PACK_INLINE uint16_t half_at(const uint8_t *p)
 {
-    memcpy(at + 2 * row, from, 2);
+    uint16_t h;
+    memcpy(&h, p, sizeof h);
+    return h;
+}
+
+/* The scales of a group of n blocks, each of which begins with its own. */
+static void put_small_scales(bt_dtype t, const uint8_t *block, int64_t block_bytes,
+                             int64_t row_bytes, int n, uint8_t *head)
+{
+    memset(head, 0, (size_t)bt_panel_shape_of(t).head); // for a last group with fewer
+    for (int r = 0; r < ROWS; r++) {
+        uint16_t d[BT_GROUP_BLOCKS];
+        for (int b = 0; b < n; b++) d[b] = half_at(block + r * row_bytes + b * block_bytes);
+        bt_panel_put_scales(t, d, d, n, r, head);
+    }
+}
+
+static bool any_negative(const uint8_t *rows, int64_t row_bytes, int64_t block_bytes,
+                         int64_t n_block)
+{
+    unsigned all = 0;
+    for (int r = 0; r < ROWS; r++)
+        for (int64_t b = 0; b < n_block; b++)
+            all |= half_at(rows + r * row_bytes + b * block_bytes);
+    return all >> 15;
 }
 
 /* q8_0: block = d, 32 bytes. The codes become unsigned. */
-static void pack_q8_0(const uint8_t *rows, int64_t row_bytes, int64_t n_block, uint8_t *panel)
+static bool pack_q8_0(const uint8_t *rows, int64_t row_bytes, int64_t n_block, uint8_t *panel)
 {
+    const bt_panel_shape s = bt_panel_shape_of(BT_Q8_0);
     const __m256i sign = _mm256_set1_epi8(-128);
+    if (any_negative(rows, row_bytes, 34, n_block)) return false; // codes to negate
     for (int64_t b = 0; b < n_block; b++) {
-        uint8_t *head = panel + b / 2 * (64 + 2 * 512), *at = head + 64 + b % 2 * 512;
+        int64_t at = b % BT_GROUP_BLOCKS;
+        uint8_t *head = panel + b / BT_GROUP_BLOCKS * s.group;
         const uint8_t *block = rows + b * 34;
-        TURN_ROWS(at, _mm256_xor_si256(load256(block + r * row_bytes + 2), sign))
-        for (int r = 0; r < ROWS; r++) put_half(head + b % 2 * 32, r, block + r * row_bytes);
+        TURN_ROWS(head + s.head + at * s.block,
+                  _mm256_xor_si256(load256(block + r * row_bytes + 2), sign))
+        if (!at)
+            put_small_scales(BT_Q8_0, block, 34, row_bytes,
+                             (int)bt_min_i64(BT_GROUP_BLOCKS, n_block - b), head);
     }
+    return true;
 }
 
 /* q4_0: block = d, 16 bytes of nibbles: column i low, column i + 16 high, as in the panel. Two
  * blocks have eight words. */
 static void pack_q4_0(const uint8_t *rows, int64_t row_bytes, int64_t n_block, uint8_t *panel)
 {
+    const bt_panel_shape s = bt_panel_shape_of(BT_Q4_0);
     for (int64_t b = 0; b < n_block; b += 2) {
-        uint8_t *head = panel + b / 2 * (64 + 2 * 256), *at = head + 64;
+        uint8_t *head = panel + b / BT_GROUP_BLOCKS * s.group,
+                *at = head + s.head + b % BT_GROUP_BLOCKS * s.block;
         const uint8_t *block = rows + b * 18, *next = b + 1 < n_block ? block + 18 : NULL;
         uint8_t last[512] __attribute__((aligned(64)));
         TURN_ROWS(next ? at : last,
                   join(load128(block + r * row_bytes + 2),
                        next ? load128(next + r * row_bytes + 2) : _mm_setzero_si128()))
         if (!next) memcpy(at, last, 256);
-        for (int r = 0; r < ROWS; r++) {
-            put_half(head, r, block + r * row_bytes);
-            if (next) put_half(head + 32, r, next + r * row_bytes);
-        }
+        if (b % BT_GROUP_BLOCKS == 0)
+            put_small_scales(BT_Q4_0, block, 18, row_bytes,
+                             (int)bt_min_i64(BT_GROUP_BLOCKS, n_block - b), head);
     }
 }
 
@@ -125,10 +157,16 @@ PACK_INLINE void put_scales(const uint8_t *b, uint8_t *head, int row)
 {
     for (int g = 0; g < 8; g++) {
         int i = g % 4;
-        uint8_t *small = head + 64 + g * 32;
-        small[row] = g < 4 ? b[i] & 63 : (uint8_t)((b[i + 8] & 15) | b[i] >> 6 << 4);
-        small[16 + row] = g < 4 ? b[i + 4] & 63 : (uint8_t)(b[i + 8] >> 4 | b[i + 4] >> 6 << 4);
+        head[bt_panel_r_at(BT_Q4_K, g, 0) + row] =
+            g < 4 ? b[i] & 63 : (uint8_t)((b[i + 8] & 15) | b[i] >> 6 << 4);
+        head[bt_panel_min_at(BT_Q4_K, g / 2) + row * 2 + g % 2] =
+            g < 4 ? b[i + 4] & 63 : (uint8_t)(b[i + 8] >> 4 | b[i + 4] >> 6 << 4);
     }
+}
+
+PACK_INLINE void put_half(uint8_t *at, int row, const uint8_t *from)
+{
+    memcpy(at + 2 * row, from, 2);
 }
 
 /* q4_k: block = d, dmin, scales, 128 bytes: of 32, an even group is low, the next one high. Two
@@ -186,8 +224,8 @@ static void pack_q6_k(const uint8_t *rows, int64_t row_bytes, int64_t n_super, u
             const uint8_t *b = rows + r * row_bytes + s * 210;
             put_half(panel, r, b + 208);
             for (int g = 0; g < 8; g++) {
-                panel[64 + g * 32 + r] = b[192 + 2 * g];
-                panel[64 + g * 32 + 16 + r] = b[192 + 2 * g + 1];
+                panel[bt_panel_r_at(BT_Q6_K, g, 0) + r] = b[192 + 2 * g];
+                panel[bt_panel_r_at(BT_Q6_K, g, 1) + r] = b[192 + 2 * g + 1];
                 q6_k_words(b, g, panel + 320 + g * 384, r);
             }
         }
@@ -196,7 +234,7 @@ static void pack_q6_k(const uint8_t *rows, int64_t row_bytes, int64_t n_super, u
 
 /* ---- the slot ---- */
 
-/* False where the type is not here. */
+/* False where the type is not here, or not so. */
 static bool pack_full(const bt_pack_args *a, const uint8_t *rows, uint8_t *panel)
 {
     int64_t n = a->n_col;
@@ -209,8 +247,7 @@ static bool pack_full(const bt_pack_args *a, const uint8_t *rows, uint8_t *panel
         pack_words(rows, a->row_bytes, n / 2, panel);
         return true;
     case BT_Q8_0:
-        pack_q8_0(rows, a->row_bytes, n / 32, panel);
-        return true;
+        return pack_q8_0(rows, a->row_bytes, n / 32, panel);
     case BT_Q4_0:
         pack_q4_0(rows, a->row_bytes, n / 32, panel);
         return true;

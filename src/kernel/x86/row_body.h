@@ -12,10 +12,11 @@ void NAME(act_quant)(const void *args, int64_t begin, int64_t end)
 {
     const bt_act_quant_args *a = args;
     for (int64_t row = begin; row < end; row++)
-        for (int64_t b = 0; b < a->n_block; b++) {
-            int64_t at = row * a->n_block + b, col = b * BT_ACT_BLOCK;
-            quant_block(a->x + row * a->x_stride + col, bt_min_i64(BT_ACT_BLOCK, a->n_col - col),
-                        a->out.q + at * BT_ACT_BLOCK, &a->out.scale[at], &a->out.sum[at * 2]);
+        for (int64_t col = 0; col < a->n_col; col += BT_GROUP) {
+            int64_t at = col / BT_GROUP * a->n_row + row;
+            quant_group(a->x + row * a->x_stride + col, bt_min_i64(BT_GROUP, a->n_col - col),
+                        a->out.q + at * BT_GROUP, &a->out.scale[at],
+                        a->out.sum + at * BT_GROUP_SUMS);
         }
 }
 #endif
