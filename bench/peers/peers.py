@@ -1,73 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Run baton and llama.cpp in turns on one model file, and print how many times faster baton is.
+"""Run baton and its peers in turns on one model, and print how many times faster baton is.
 
-Both read the same GGUF file with the same number of threads. A round runs each work once in each engine, the
-one right after the other, so that a neighbour who comes or goes meets both; a ratio is that of one round, and
-the median of all rounds is shown with the smallest and the largest. See README.md beside this file.
+Peers are other engines: llama.cpp. Each is compared by itself, with the same number
+of threads. A round runs each work once in the peer and once in baton, the one right after the other, so that a
+neighbour who comes or goes meets both; a ratio is that of one round, and the median of all rounds is shown with the
+smallest and the largest. A peer that cannot be installed, or has no such weights, is left out, and the table says
+why. See README.md beside this file.
 """
 import argparse
-import glob
 import json
 import os
 import statistics
 import subprocess
 import sys
-import tarfile
-import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-PLACE = os.path.join(ROOT, "build", "peers")
-VENV = os.path.join(PLACE, "venv")
-PACKAGE = "llama-cpp-python==0.3.36"
+import environment
+from environment import PeerError
+from peer import Model, Process
+from peer_llama_cpp import LlamaCpp
 
-
-# ---- what is needed ----
-
-def repair(folder):
-    """gcc 12 takes the tiles' configuration for 8 bytes and leaves the other stores out: the peer would die of an
-    illegal instruction where there is AMX. Say that all of it is read."""
-    found = glob.glob(os.path.join(folder, "vendor/llama.cpp/ggml/src/ggml-cpu/amx/mmq.cpp"))
-    for path in found:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-        load = "    _tile_loadconfig(&tc);"
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text.replace(load, '    __asm__ volatile("" : : "m"(tc));\n' + load))
-
-
-def install(python):
-    with tempfile.TemporaryDirectory() as place:
-        subprocess.run([python, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "-d", place,
-                        PACKAGE], check=True)
-        with tarfile.open(glob.glob(os.path.join(place, "*.tar.gz"))[0]) as archive:
-            archive.extractall(place)
-        folder = [entry.path for entry in os.scandir(place) if entry.is_dir()][0]
-        repair(folder)
-        env = dict(os.environ, CMAKE_ARGS=os.environ.get("CMAKE_ARGS", "-DGGML_NATIVE=ON"))
-        subprocess.run([python, "-m", "pip", "install", "--quiet", folder], env=env, check=True)
-
-
-def set_up():
-    """The private environment with the peer in it; compiled from source for this processor, once."""
-    python = os.path.join(VENV, "bin", "python")
-    if not os.path.exists(python):
-        subprocess.run([sys.executable, "-m", "venv", VENV], check=True)
-    probe = subprocess.run([python, "-c", "import llama_cpp"], stderr=subprocess.DEVNULL, check=False)
-    if probe.returncode != 0:
-        print("compiling %s, which takes a quarter of an hour on two cores" % PACKAGE, file=sys.stderr)
-        install(python)
-    return python
-
-
-def model_file(args):
-    if args.model:
-        return args.model
-    path = os.path.join(PLACE, "%s-%s.gguf" % (args.shape, args.type))
-    if not os.path.exists(path):
-        subprocess.run([args.baton, "synth", "--shape", args.shape, "--type", args.type, "-o", path], check=True)
-    return path
+PEERS = [LlamaCpp()]
 
 
 # ---- the works ----
@@ -100,93 +53,133 @@ def run_baton(args, path, work):
     return row[0]["tok_s"], report["machine"]
 
 
-class Peer:
-    """llama.cpp in a process of its own, which holds the model; a line in is a work, a line out its time."""
-
-    def __init__(self, python, args, path):
-        config = {"threads": args.threads, "kv_type": args.kv_type, "model": path}
-        self.process = subprocess.Popen([python, os.path.join(HERE, "llama_worker.py"), json.dumps(config)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.version = self.read()["version"]
-
-    def read(self):
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit("the peer ended with status %s" % self.process.wait())
-        return json.loads(line)
-
-    def run(self, work):
-        self.process.stdin.write(json.dumps(work) + "\n")
-        self.process.stdin.flush()
-        return self.read()["tok_s"]
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-
-
 # ---- the comparison ----
 
-def compare(args, path, python):
-    works = list_works(args)
-    peer = Peer(python, args, path)
-    results = {work: {"peer": [], "baton": []} for work in works}
+def take_turns(args, model, works, process):
+    """{work: the peer's and baton's tokens a second, round by round}, and baton's word on the machine."""
+    rates = {work: {"peer": [], "baton": []} for work in works}
     machine = {}
     for work in works:
-        peer.run(work)  # warm-up
+        process.run(work)  # warm-up
     for _ in range(args.rounds):
         for work in works:
-            results[work]["peer"].append(peer.run(work))
-            rate, machine = run_baton(args, path, work)
-            results[work]["baton"].append(rate)
-    peer.close()
-    rows = []
-    for work in works:
-        ratios = [ours / theirs for ours, theirs in zip(results[work]["baton"], results[work]["peer"])]
-        rows.append({"work": work[0], "tokens": work[1], "batch": work[2], "depth": work[3],
-                     "peer_tok_s": statistics.median(results[work]["peer"]),
-                     "baton_tok_s": statistics.median(results[work]["baton"]),
-                     "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)})
-    return {"model": os.path.basename(path), "peer": "llama.cpp (%s %s)" % (PACKAGE.split("=")[0], peer.version),
-            "threads": args.threads, "kv_type": args.kv_type, "rounds": args.rounds, "machine": machine, "rows": rows}
+            rates[work]["peer"].append(process.run(work))
+            rate, machine = run_baton(args, model.path, work)
+            rates[work]["baton"].append(rate)
+    return rates, machine
 
 
-def print_table(report):
-    print("%s; %s; %d threads, keys and values in %s; %d rounds, medians" %
-          (report["model"], report["peer"], report["threads"], report["kv_type"], report["rounds"]))
+def row_of(work, rates):
+    name, tokens, batch, depth = work
+    ratios = [ours / theirs for ours, theirs in zip(rates["baton"], rates["peer"])]
+    return {"work": name, "tokens": tokens, "batch": batch, "depth": depth,
+            "peer_tok_s": statistics.median(rates["peer"]), "baton_tok_s": statistics.median(rates["baton"]),
+            "ratio": statistics.median(ratios), "ratio_min": min(ratios), "ratio_max": max(ratios)}
+
+
+def compare(args, model, peer):
+    """What the table says of a peer; {"skipped": reason} where it cannot be compared."""
+    works = list_works(args)
+    try:
+        python = peer.set_up()
+        path = peer.prepare(python, model)
+        process = Process(python, peer.worker, {"threads": args.threads, "kv_type": args.kv_type, "works": works,
+                                                "model": path})
+        try:
+            rates, machine = take_turns(args, model, works, process)
+        finally:
+            process.close()
+    except PeerError as error:
+        return {"peer": peer.name, "skipped": str(error)}
+    about = process.about + ("" if path == model.path else "; reads " + os.path.basename(path))
+    return {"peer": peer.name, "about": about, "machine": machine,
+            "rows": [row_of(work, rates[work]) for work in works]}
+
+
+def print_table(result):
+    print()
+    if "skipped" in result:
+        print("%s: skipped, %s" % (result["peer"], result["skipped"]))
+        return
+    print("%s (%s)" % (result["peer"], result["about"]))
     print("%-16s%7s%6s%7s%12s%12s%8s  %s" % ("work", "tokens", "batch", "depth", "peer tok/s", "baton tok/s", "ratio",
                                             "smallest..largest"))
-    for row in report["rows"]:
+    for row in result["rows"]:
         print("%-16s%7d%6d%7d%12.1f%12.1f%7.2fx  %.2f..%.2f" %
               (row["work"], row["tokens"], row["batch"], row["depth"], row["peer_tok_s"], row["baton_tok_s"],
                row["ratio"], row["ratio_min"], row["ratio_max"]))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--baton", default=os.path.join(ROOT, "build", "baton"), help="the program")
-    parser.add_argument("--model", help="a GGUF file, instead of an invented one")
-    parser.add_argument("--shape", default="llama-3.2-1b")
-    parser.add_argument("--type", default="q4_0")
-    parser.add_argument("-p", "--prefill", default="512")
-    parser.add_argument("-n", "--decode", type=int, default=64)
-    parser.add_argument("-d", "--depth", default="4096")
-    parser.add_argument("-b", "--batch", default="8,32")
-    parser.add_argument("-t", "--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--kv-type", default="f16", choices=["f16", "bf16", "f32"])
-    parser.add_argument("--rounds", type=int, default=3)
+# ---- the command ----
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="peers, and the types of weights that they read:\n" +
+               "\n".join("  %-13s%s" % (peer.name, peer.reads) for peer in PEERS))
+    parser.add_argument("--peer", action="append", choices=[peer.name for peer in PEERS],
+                        help="compare with this one; may be given again; default: all")
+    parser.add_argument("--baton", default=os.path.join(environment.ROOT, "build", "baton"), help="the program")
+    parser.add_argument("--model", metavar="FILE", help="a GGUF file, instead of an invented one")
+    parser.add_argument("--shape", default="llama-3.2-1b", help="of the invented one; default %(default)s")
+    parser.add_argument("--type", default="q4_0", help="of its weights; default %(default)s")
+    parser.add_argument("-p", "--prefill", default="512", metavar="N,...", help="read prompts of so many tokens")
+    parser.add_argument("-n", "--decode", type=int, default=64, metavar="N", help="decode so many; 0: nothing")
+    parser.add_argument("-d", "--depth", default="4096", metavar="N,...", help="also behind prompts of so many tokens")
+    parser.add_argument("-b", "--batch", default="8,32", metavar="N,...", help="also so many streams together")
+    parser.add_argument("-t", "--threads", type=int, default=len(os.sched_getaffinity(0)), metavar="N")
+    parser.add_argument("--kv-type", default="f16", choices=["f16", "bf16", "f32"], help="of keys and values")
+    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="default %(default)s")
     parser.add_argument("--json", metavar="FILE", help="also write the figures there")
-    parser.add_argument("--setup", action="store_true", help="only install the peer")
-    args = parser.parse_args()
-    os.makedirs(PLACE, exist_ok=True)
-    python = set_up()
+    parser.add_argument("--setup", action="store_true", help="only install the peers")
+    return parser.parse_args()
+
+
+def set_up_all(peers):
+    failed = 0
+    for peer in peers:
+        try:
+            peer.set_up()
+        except PeerError as error:
+            failed += 1
+            print("%s: %s" % (peer.name, error), file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+def find_model(args):
+    if not os.path.exists(args.baton):
+        sys.exit("there is no program '%s'; 'make build' makes it, --baton says where it is" % args.baton)
+    if args.model:
+        if not os.path.exists(args.model):
+            sys.exit("there is no file '%s'" % args.model)
+        return Model(args.baton, args.model)
+    try:
+        return Model.invent(args.baton, args.shape, args.type)
+    except PeerError as error:
+        sys.exit(str(error))
+
+
+def main():
+    args = parse_args()
+    peers = [peer for peer in PEERS if not args.peer or peer.name in args.peer]
+    os.makedirs(environment.PLACE, exist_ok=True)
     if args.setup:
-        return
-    report = compare(args, model_file(args), python)
-    print_table(report)
+        set_up_all(peers)
+    model = find_model(args)
+    if not list_works(args):
+        sys.exit("nothing is to be measured: -p and -n are both 0")
+    print("%s; %d threads, baton's keys and values in %s; %d rounds, medians" %
+          (os.path.basename(model.path), args.threads, args.kv_type, args.rounds))
+    results = []
+    for peer in peers:
+        results.append(compare(args, model, peer))
+        print_table(results[-1])
     if args.json:
         with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(report, out, indent=1)
+            json.dump({"model": os.path.basename(model.path), "threads": args.threads, "kv_type": args.kv_type,
+                       "rounds": args.rounds, "peers": results}, out, indent=1)
+    if all("skipped" in result for result in results):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
