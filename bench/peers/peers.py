@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run baton and its peers in turns on one model, and print how many times faster baton is.
 
-Peers are other engines: llama.cpp and CTranslate2. Each is compared by itself, with the same number
+Peers are other engines: llama.cpp, CTranslate2 and OpenVINO GenAI. Each is compared by itself, with the same number
 of threads. A round runs each work once in the peer and once in baton, the one right after the other, so that a
 neighbour who comes or goes meets both; a ratio is that of one round, and the median of all rounds is shown with the
 smallest and the largest. A peer that cannot be installed, or has no such weights, is left out, and the table says
@@ -20,8 +20,9 @@ from environment import PeerError
 from peer import Model, Process
 from peer_ctranslate2 import CTranslate2
 from peer_llama_cpp import LlamaCpp
+from peer_openvino import OpenVino
 
-PEERS = [LlamaCpp(), CTranslate2()]
+PEERS = [LlamaCpp(), CTranslate2(), OpenVino()]
 
 
 # ---- the works ----
