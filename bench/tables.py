@@ -5,7 +5,8 @@
     python3 bench/tables.py                  measure everything, then fill the tables: about 20 minutes
     python3 bench/tables.py --fill           only fill them from what was measured last
     python3 bench/tables.py --only q4_0      measure these runs only, fill with all that there is
-    python3 bench/tables.py --peers q4_0     also run bench/peers for these types
+    python3 bench/tables.py --peers q4_0     also run bench/peers/peers.py for these types
+    python3 bench/tables.py --ceiling        also run bench/peers/ceiling.py
 
 Each run is one `baton bench --json`, kept in build/bench. A table stands between two comments in the document,
 `<!-- table NAME -->` and `<!-- end NAME -->`; what is between them is replaced, the rest stays.
@@ -61,6 +62,11 @@ def measure_peers(dtype, program):
                     dtype, "--json", out], check=True)
 
 
+def measure_ceiling(program):
+    subprocess.run([sys.executable, os.path.join(ROOT, "bench", "peers", "ceiling.py"), "--baton", program, "--json",
+                    os.path.join(PLACE, "ceiling.json")], check=True)
+
+
 def save(name, report):
     os.makedirs(PLACE, exist_ok=True)
     with open(os.path.join(PLACE, name + ".json"), "w", encoding="utf-8") as out:
@@ -69,7 +75,7 @@ def save(name, report):
 
 def load_reports():
     reports = {}
-    for name in list(RUNS) + ["peers-" + dtype for dtype in TYPES]:
+    for name in list(RUNS) + ["peers-" + dtype for dtype in TYPES] + ["ceiling"]:
         path = os.path.join(PLACE, name + ".json")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
@@ -167,16 +173,33 @@ def target_table(reports):
     return table(["shape", "type", "work", "share of", "at least", "measured", ""], rows) if rows else "Not measured."
 
 
+def ratio_of(row):
+    return "%.2f (%.2f to %.2f)" % (row["ratio"], row["ratio_min"], row["ratio_max"])
+
+
 def peer_table(reports):
-    rows = []
+    """A row a work, type and peer; below it what each peer says of itself, or why it was left out."""
+    rows, notes = [], []
     for dtype in TYPES:
-        report = reports.get("peers-" + dtype)
-        for row in report["rows"] if report else []:
-            rows.append([dtype, work_name(row), rate(row["peer_tok_s"]), rate(row["baton_tok_s"]),
-                         "%.2f (%.2f to %.2f)" % (row["ratio"], row["ratio_min"], row["ratio_max"])])
-    if not rows:
+        for result in reports.get("peers-" + dtype, {"peers": []})["peers"]:
+            notes.append("- %s, %s: %s" % (dtype, result["peer"], result.get("about") or "left out: " + result["skipped"]))
+            rows += [[dtype, work_name(row), result["peer"], rate(row["peer_tok_s"]), rate(row["baton_tok_s"]),
+                      ratio_of(row)] for row in result.get("rows", [])]
+    if not notes:
         return "Not measured."
-    return table(["type", "work", "llama.cpp tok/s", "baton tok/s", "ratio (smallest to largest)"], rows)
+    head = ["type", "work", "peer", "peer tok/s", "baton tok/s", "ratio (smallest to largest)"]
+    return "\n".join([table(head, rows), ""] + notes)
+
+
+def ceiling_table(reports):
+    report = reports.get("ceiling")
+    if not report:
+        return "Not measured."
+    rows = [[row["type"], row["as"], "%d" % row["m"], "%.0f" % row["onednn_us"], "%.0f" % row["baton_us"],
+             ratio_of(row), row["kernel"]] for row in report["rows"]]
+    head = ["type", "oneDNN in", "M", "oneDNN us", "baton us", "ratio (smallest to largest)", "oneDNN's kernel"]
+    return "\n".join([table(head, rows), "", "oneDNN %s, %d threads, %d rounds." %
+                      (report["version"], report["threads"], report["rounds"])])
 
 
 def ops_table(reports, name="llama-q4_0"):
@@ -198,7 +221,8 @@ def fill(reports):
     with open(DOCUMENT, encoding="utf-8") as file:
         text = file.read()
     tables = {"llama": whole_table(reports, "llama"), "qwen": whole_table(reports, "qwen"),
-              "targets": target_table(reports), "peers": peer_table(reports), "ops": ops_table(reports)}
+              "targets": target_table(reports), "peers": peer_table(reports), "ceiling": ceiling_table(reports),
+              "ops": ops_table(reports)}
     for name, body in tables.items():
         text, n = re.subn(r"(<!-- table %s -->\n).*?(<!-- end %s -->)" % (name, name),
                           lambda m, body=body: m.group(1) + "\n" + body + "\n\n" + m.group(2), text, flags=re.S)
@@ -215,6 +239,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="short runs, to see that everything works")
     parser.add_argument("--only", default="", help="runs in whose name this is")
     parser.add_argument("--peers", default="", help="types to compare with peers, with commas between them")
+    parser.add_argument("--ceiling", action="store_true", help="compare products with oneDNN's")
     args = parser.parse_args()
     if not args.fill:
         for name in RUNS:
@@ -222,6 +247,8 @@ def main():
                 measure(name, args.baton, args.quick)
         for dtype in [dtype for dtype in args.peers.split(",") if dtype]:
             measure_peers(dtype, args.baton)
+        if args.ceiling:
+            measure_ceiling(args.baton)
     fill(load_reports())
 
 
