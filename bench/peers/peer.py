@@ -5,6 +5,7 @@ The model and the process live in the peer's private environment; worker.py is t
 """
 import json
 import os
+import signal
 import subprocess
 
 import environment
@@ -60,7 +61,9 @@ class Process:
     def read(self):
         line = self.process.stdout.readline()
         if not line:
-            raise PeerError("its process ended with status %s" % self.process.wait())
+            status = self.process.wait()
+            raise PeerError("its process ended with status %d" % status if status >= 0 else
+                            "its process died of %s" % signal.Signals(-status).name)
         answer = json.loads(line)
         if "error" in answer:
             raise PeerError(answer["error"])
