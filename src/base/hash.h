@@ -18,3 +18,14 @@ static inline uint64_t bt_hash_pair(uint64_t a, uint64_t b)
     uint64_t key[2] = {a, b};
     return XXH3_64bits(key, sizeof key);
 }
+
+typedef struct bt_hash128 {
+    uint64_t word[2];
+} bt_hash128;
+
+/* Where a full key cannot be kept: 128 bits of one. */
+static inline bt_hash128 bt_hash128_of(const void *data, size_t len)
+{
+    XXH128_hash_t h = XXH3_128bits(data, len);
+    return (bt_hash128){{h.low64, h.high64}};
+}

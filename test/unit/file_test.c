@@ -7,7 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
+#include <utime.h>
 
 static char dir[] = "/tmp/baton-file-XXXXXX";
 
@@ -60,6 +63,111 @@ static void an_aborted_file_leaves_nothing(void **state)
     assert_ok(bt_writer_add(&w, "x", 1));
     bt_writer_abort(&w);
     bt_writer_abort(&w); // harmless twice; drop_dir proves that the folder is empty
+}
+
+static void writers_of_one_path_have_temporaries_of_their_own(void **state)
+{
+    (void)state;
+    const char *path = in_dir("c");
+    bt_writer one, two;
+    bt_file file;
+    assert_ok(bt_writer_open(&one, path));
+    assert_ok(bt_writer_open(&two, path));
+    assert_ok(bt_writer_add(&one, "one", 3));
+    assert_ok(bt_writer_add(&two, "two", 3));
+    assert_ok(bt_writer_commit(&two));
+    assert_ok(bt_writer_commit(&one));
+    assert_ok(bt_file_map(&file, path));
+    assert_int_equal(file.len, 3);
+    assert_memory_equal(file.bytes, "one", 3); // the last one wins
+    bt_file_unmap(&file);
+    unlink(path);
+}
+
+static void what_killed_writers_left_is_swept(void **state)
+{
+    (void)state;
+    bt_writer dead, alive, other;
+    struct utimbuf old = {0};
+    assert_ok(bt_writer_open(&other, in_dir("other")));
+    assert_ok(bt_writer_open(&dead, in_dir("d")));
+    assert_ok(bt_writer_open(&alive, in_dir("d")));
+    assert_int_equal(utime(dead.temp, &old), 0);
+    assert_int_equal(utime(other.temp, &old), 0);
+    bt_writer_sweep(in_dir("d"), 60);
+    assert_false(bt_file_exists(dead.temp));
+    assert_true(bt_file_exists(alive.temp));
+    assert_true(bt_file_exists(other.temp));
+    assert_fails(bt_writer_commit(&dead), BT_NOTFOUND, "cannot rename");
+    bt_writer_abort(&alive);
+    bt_writer_abort(&other);
+    bt_writer_sweep("/nonexistent/d", 60);
+}
+
+static void writing_stops_at_the_limit_of_the_process(void **state)
+{
+    (void)state;
+    bt_writer w;
+    struct rlimit old, low = {.rlim_cur = 5};
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    low.rlim_max = old.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &low), 0); // SIGXFSZ would end the test
+    assert_ok(bt_writer_open(&w, in_dir("e")));
+    assert_ok(bt_writer_add(&w, "123456", 6));
+    assert_fails(bt_writer_commit(&w), BT_IO, "files of this process may have 5 bytes");
+    assert_ok(bt_writer_open(&w, in_dir("e")));
+    assert_ok(bt_writer_add(&w, "12345", 5));
+    assert_ok(bt_writer_commit(&w));
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+    unlink(in_dir("e"));
+}
+
+static void a_folder_is_made_for_its_owner_alone(void **state)
+{
+    (void)state;
+    struct stat s;
+    const char *path = in_dir("folder");
+    assert_ok(bt_dir_make(path));
+    assert_ok(bt_dir_make(path)); // there is one
+    assert_int_equal(stat(path, &s), 0);
+    assert_int_equal(s.st_mode & 0777, 0700);
+    assert_ok(bt_dir_check_room(path, 1));
+    assert_fails(bt_dir_check_room(path, UINT64_MAX), BT_LIMIT, "MiB are free");
+    rmdir(path);
+    assert_fails(bt_dir_check_room(path, 1), BT_NOTFOUND, "folder': No such file");
+    assert_fails(bt_dir_make("/nonexistent/x"), BT_NOTFOUND, "'/nonexistent/x': No such file");
+    assert_fails(bt_dir_make(test_path("LICENSE")), BT_IO, "LICENSE': File exists");
+}
+
+/* The same size, and a time that was set back: ctime tells. */
+static void whoever_changes_a_file_changes_what_it_is_known_by(void **state)
+{
+    (void)state;
+    const char *path = in_dir("f");
+    bt_file file, again;
+    struct utimbuf old = {.actime = 1000, .modtime = 1000};
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fputs("x", f) < 0 || fclose(f), 0);
+    assert_int_equal(utime(path, &old), 0);
+    assert_ok(bt_file_map(&file, path));
+    assert_int_equal(file.id.size, 1);
+    assert_int_equal(file.id.mtime_ns, 1000 * (int64_t)1000000000);
+    assert_ok(bt_file_map(&again, path));
+    assert_memory_equal(&file.id, &again.id, sizeof file.id);
+    bt_file_unmap(&again);
+    usleep(20000); // a tick of the clock that file systems look at
+    f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fputs("y", f) < 0 || fclose(f), 0);
+    assert_int_equal(utime(path, &old), 0);
+    assert_ok(bt_file_map(&again, path));
+    assert_int_equal(again.id.inode, file.id.inode);
+    assert_int_equal(again.id.mtime_ns, file.id.mtime_ns);
+    assert_int_not_equal(again.id.ctime_ns, file.id.ctime_ns);
+    bt_file_unmap(&again);
+    bt_file_unmap(&file);
+    unlink(path);
 }
 
 static void faults_name_the_path_and_the_reason(void **state)
@@ -129,6 +237,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_appears_only_when_it_is_whole),
         cmocka_unit_test(an_aborted_file_leaves_nothing),
+        cmocka_unit_test(writers_of_one_path_have_temporaries_of_their_own),
+        cmocka_unit_test(what_killed_writers_left_is_swept),
+        cmocka_unit_test(writing_stops_at_the_limit_of_the_process),
+        cmocka_unit_test(a_folder_is_made_for_its_owner_alone),
+        cmocka_unit_test(whoever_changes_a_file_changes_what_it_is_known_by),
         cmocka_unit_test(faults_name_the_path_and_the_reason),
         cmocka_unit_test(an_empty_file_maps),
         cmocka_unit_test(philox_gives_the_published_numbers),
