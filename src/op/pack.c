@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* pack: one launch of the pack kernel over the panels of a matrix. */
 #include "op/pack.h"
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/rng.h"
 #include "device/device.h"
 #include "tensor/quant.h"
 
 enum { PANELS_PER_CHUNK = 4 };
+
+/* The matrix of bt_pack_digest: a last panel that is not full, a last chunk neither. */
+enum { DIGEST_ROWS = 2 * BT_PANEL_ROWS + 5, DIGEST_BLOCKS = 7, DIGEST_FLOATS = 99 };
 
 bt_desc bt_pack_desc(const bt_desc *rows)
 {
@@ -42,6 +48,41 @@ void bt_pack_run(bt_team *team, const bt_op_env *env, const bt_desc *rows, const
                                     .args = &args,
                                     .n_item = bt_div_up(args.n_row, BT_PANEL_ROWS),
                                     .grain = PANELS_PER_CHUNK});
+}
+
+static bt_status fill_rows(const bt_desc *rows, uint8_t *out)
+{
+    float *row;
+    int64_t n_col = rows->dim[1];
+    BT_TRY(bt_alloc((void **)&row, (size_t)n_col * sizeof *row, BT_MEM_MISC));
+    for (int64_t r = 0; r < rows->dim[0]; r++, out += bt_row_bytes(rows->dtype, n_col)) {
+        for (int64_t i = 0; i < n_col; i++)
+            row[i] = (float)(2 * bt_rng_uniform(bt_rng_at(1, (uint64_t)r, (uint64_t)i)) - 1);
+        bt_quant_row(rows->dtype, row, n_col, out);
+    }
+    bt_free(row);
+    return BT_OK;
+}
+
+bt_status bt_pack_digest(const bt_op_env *env, bt_dtype dtype, uint64_t *ret_digest)
+{
+    int64_t block = bt_dtype_block(dtype);
+    bt_desc rows =
+        bt_desc_2d(dtype, DIGEST_ROWS, block > 1 ? block * DIGEST_BLOCKS : DIGEST_FLOATS);
+    size_t bytes = (size_t)bt_pack_bytes(&rows);
+    uint8_t *data, *panels;
+    BT_TRY(bt_alloc((void **)&data, (size_t)bt_desc_bytes(&rows), BT_MEM_MISC));
+    bt_status st = bt_alloc_zero((void **)&panels, bytes, BT_MEM_MISC);
+    if (st == BT_OK) {
+        st = fill_rows(&rows, data);
+        bt_pack_args args = pack_args(&rows, data, panels);
+        if (st == BT_OK)
+            env->kernels->fn[BT_SLOT_pack](&args, 0, bt_div_up(args.n_row, BT_PANEL_ROWS));
+        if (st == BT_OK) *ret_digest = bt_hash64(panels, bytes, bytes);
+        bt_free(panels);
+    }
+    bt_free(data);
+    return st;
 }
 
 static bt_status check_matrix(const bt_desc *rows)
