@@ -53,13 +53,18 @@ typedef struct bt_engine_config {
     bt_progress_fn progress; /* called while loading; may be NULL */
     void *progress_ctx;
     const char *const
-        *op_libs;     /* [n_op_lib] files of operator libraries (op.h); open as long as the
+        *op_libs;           /* [n_op_lib] files of operator libraries (op.h); open as long as the
                                  * engine. An operator of one that has a built-in one's name takes
                                  * its place in the model's graph; later files win over earlier */
-    int32_t n_op_lib; /* 0 (default): the built-in operators alone */
+    int32_t n_op_lib;       /* 0 (default): the built-in operators alone */
+    const char *pack_cache; /* folder that keeps packed weights, so that the next engine of a model
+                             * maps them; made (its owner's alone) if it is not there. It is trusted
+                             * as the model is. What is not of this model and this build is packed
+                             * anew and replaced; a cache that cannot be read or written is no
+                             * failure. NULL (default): none */
 } bt_engine_config;
 
-/* Open the model, pack its weights, plan and allocate everything a step needs.
+/* Open the model, pack or map its weights, plan and allocate everything a step needs.
  * Errors  NOTFOUND, IO, FORMAT, UNSUPPORTED: the model.  NOMEM: the message says what it would
  * take.  Those of bt_op_library_open; INVALID: an operator's inputs or parameters are not those of
  * the built-in one whose place it takes. */
@@ -73,9 +78,10 @@ BT_API const bt_model_file *bt_engine_model(const bt_engine *engine);
 
 /* What an engine has done and holds; plain numbers. */
 typedef struct bt_engine_stats {
-    double load_s;                     /* seconds bt_engine_open took */
-    int64_t weight_bytes;              /* packed weights in memory */
-    int64_t weight_read_bytes;         /* weight bytes one decode step reads */
+    double load_s;               /* seconds bt_engine_open took */
+    int64_t weight_bytes;        /* packed weights in memory */
+    int64_t weight_mapped_bytes; /* those of them that were mapped from pack_cache: all or 0 */
+    int64_t weight_read_bytes;   /* weight bytes one decode step reads */
     int64_t kv_bytes, workspace_bytes; /* allocated at open */
     int32_t n_ctx, n_thread, page_len, n_page;
     const char *cpu_level;

@@ -28,6 +28,13 @@ void bt_console_note(const char *fmt, ...)
     va_end(list);
 }
 
+void bt_console_log(bt_log_level level, const char *line)
+{
+    (void)level;
+    if (isatty(STDERR_FILENO)) fputs("\r\x1b[K", stderr); // a bar may stand there
+    bt_console_note("%s", line);
+}
+
 int bt_console_usage(const char *fmt, ...)
 {
     va_list list;

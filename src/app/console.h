@@ -3,6 +3,7 @@
  */
 #pragma once
 #include "base/buf.h"
+#include "base/log.h"
 #include "baton/model.h"
 
 /* Print "baton: <message>" to stderr as one line; the first gives BT_EXIT_USAGE. */
@@ -13,6 +14,9 @@ int bt_console_fail(void);
 
 /* Print a remark to stderr, as one line. */
 void bt_console_note(const char *fmt, ...) BT_PRINTF(1, 2);
+
+/* Print a note of the library's as a remark; a bt_log_sink. */
+void bt_console_log(bt_log_level level, const char *line);
 
 /* Push stdout out; IO when that, or an earlier write, failed. */
 BT_CHECKED bt_status bt_console_flush(void);

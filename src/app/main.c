@@ -2,6 +2,7 @@
 /* main: find the command and run it. Exit statuses: 0 done, 1 failure, 2 usage, 130 interrupted. */
 #include "app/commands.h"
 #include "app/console.h"
+#include "base/log.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -60,6 +61,7 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    bt_log_to(bt_console_log, BT_LOG_WARN);
     int status = run_command(argc, argv);
     if (bt_console_flush() != BT_OK && status == BT_EXIT_OK) status = bt_console_fail();
     return status;

@@ -74,6 +74,8 @@ const bt_arg bt_engine_args[BT_N_ENGINE_ARG] = {
      "highest kernels: ref, avx2, avx512, ...; default: $BATON_CPU or the best"},
     {"kv-type", 0, BT_ARG_DTYPE, AT(kv_dtype), 0, 0, "TYPE",
      "keys and values in f32 (default), f16, bf16, q8_0 or q4_0"},
+    {"pack-cache", 0, BT_ARG_TEXT, AT(pack_cache), 0, 0, "DIR",
+     "keep packed weights in DIR, and map them the next time"},
     {"op-lib", 0, BT_ARG_LIST, offsetof(bt_engine_options, op_lib), 0, 0, "FILE",
      "library of operators to use in place of built-in ones; may be given 16 times"},
 };

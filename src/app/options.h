@@ -41,7 +41,7 @@ typedef struct bt_engine_options {
     bt_arg_list op_lib; // --op-lib
 } bt_engine_options;
 
-enum { BT_N_ENGINE_ARG = 6 };
+enum { BT_N_ENGINE_ARG = 7 };
 extern const bt_arg bt_engine_args[BT_N_ENGINE_ARG];
 #define BT_GROUP_ENGINE(type, member)                                                              \
     {                                                                                              \

@@ -91,6 +91,7 @@ static void first_stats(bt_engine *e)
     e->stats = (bt_engine_stats){
         .load_s = e->parts.open_ns ? bt_seconds_since(e->parts.open_ns) : 0,
         .weight_bytes = r->weight_bytes,
+        .weight_mapped_bytes = r->weight_mapped_bytes,
         .weight_read_bytes = r->weight_read_bytes,
         .kv_bytes = r->kv_bytes,
         .workspace_bytes = r->workspace_bytes + e->capacity.sched_bytes + e->capacity.sampler_bytes,

@@ -28,6 +28,7 @@ static bt_status open_runner(const bt_engine_config *config, const bt_capacity *
         .n_thread = capacity->n_thread,
         .pin = config->pin_threads,
         .cpu_level = config->cpu_level,
+        .pack_cache = config->pack_cache,
         .dispatch_off = config->dispatch_off,
         .n_host_thread = config->n_host_thread,
         .trace = config->trace,

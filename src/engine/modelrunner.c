@@ -199,8 +199,12 @@ static bt_status open_parts(model_runner *r, const bt_model_file *file,
                           &r->device));
     bt_device_set_trace(r->device, config->trace);
     bt_op_env env = {.kernels = r->device->kernels};
-    BT_TRY(
-        bt_weights_load(file, bt_device_cpu_team(r->device), &env, &config->progress, &r->weights));
+    BT_TRY(bt_weights_load(file,
+                           &(bt_weights_config){.team = bt_device_cpu_team(r->device),
+                                                .env = &env,
+                                                .progress = &config->progress,
+                                                .pack_cache = config->pack_cache},
+                           &r->weights));
     BT_TRY(open_exec(r, config, ret));
     return alloc_kv(r, &ret->kv_bytes);
 }
@@ -227,6 +231,7 @@ bt_status bt_model_runner_open(const bt_model_file *file, const bt_model_runner_
         return st;
     }
     ret.weight_bytes = ret.weight_read_bytes = r->weights->packed_bytes;
+    ret.weight_mapped_bytes = r->weights->packed.bytes ? r->weights->packed_bytes : 0;
     *ret_runner = ret;
     return BT_OK;
 }

@@ -9,17 +9,18 @@
 
 typedef struct bt_model_runner_config {
     bt_batch_limits limits;
-    int32_t n_thread;      // 0: one a processor
-    bool pin;              // each on its own
-    const char *cpu_level; // NULL: the best there is, capped by $BATON_CPU
-    uint32_t dispatch_off; // BT_NO_... of dispatch.h
-    int32_t n_host_thread; // 0: one
-    bt_trace *trace;       // NULL: none
-    bt_progress progress;  // while packing
-    const bt_op_set *ops;  // operators of the graph; outlives the runner. NULL: the built-in ones
+    int32_t n_thread;       // 0: one a processor
+    bool pin;               // each on its own
+    const char *cpu_level;  // NULL: the best there is, capped by $BATON_CPU
+    const char *pack_cache; // folder of packed weights; NULL: none
+    uint32_t dispatch_off;  // BT_NO_... of dispatch.h
+    int32_t n_host_thread;  // 0: one
+    bt_trace *trace;        // NULL: none
+    bt_progress progress;   // while packing
+    const bt_op_set *ops;   // operators of the graph; outlives the runner. NULL: the built-in ones
 } bt_model_runner_config;
 
-/* Pack the model's weights, build its graph, plan the arena for the largest batch, allocate the
+/* Pack or map the model's weights, build its graph, plan the arena for the largest batch, allocate the
  * pool. `file` must be open for computing and outlive the runner. NOMEM says for what. */
 BT_CHECKED bt_status bt_model_runner_open(const bt_model_file *file,
                                           const bt_model_runner_config *config,

@@ -52,5 +52,5 @@ typedef struct bt_runner {
     void *self;
     int32_t n_vocab;
     int32_t n_launch_max; // kernels a batch takes at most; 0: not known
-    int64_t weight_bytes, weight_read_bytes, kv_bytes, workspace_bytes;
+    int64_t weight_bytes, weight_mapped_bytes, weight_read_bytes, kv_bytes, workspace_bytes;
 } bt_runner;

@@ -173,7 +173,7 @@ typedef struct sum_args {
     uint64_t *sum; // [chunks of this matrix]
 } sum_args;
 
-/* Items are chunks. A chunk's number is its seed, so that none can stand for another. */
+/* Items are chunks. */
 static void sum_chunks(const void *args, int64_t begin, int64_t end)
 {
     const sum_args *a = args;
@@ -181,7 +181,7 @@ static void sum_chunks(const void *args, int64_t begin, int64_t end)
         const uint8_t *at = a->panels + i * CHUNK;
         size_t len = (size_t)bt_min_i64(CHUNK, a->bytes - i * CHUNK);
         if (a->file) bt_file_advise(a->file, at, len, BT_FILE_NOW);
-        a->sum[i] = bt_hash64(at, len, (uint64_t)i);
+        a->sum[i] = bt_hash64(at, len, 0);
     }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* weights: a model's tensors in the form the kernels read: matrices packed into panels, once, at
- * load; vectors as f32. q, k and v stand side by side in one projection, and so do gate and up;
+ * load, or taken from a cache of them; vectors as f32. q, k and v stand side by side in one projection, and so do gate and up;
  * parts whose types agree are packed as one matrix. */
 #pragma once
 #include "base/arena.h"
@@ -34,11 +34,19 @@ typedef struct bt_weights {
     bt_layer *layer;       // [n_layer]
     int32_t n_layer;
     int64_t packed_bytes; // all panels
+    bt_file packed;       // where all panels lie; {0}: in memory of their own
     bt_arena arena;       // vectors and the layer array
 } bt_weights;
 
-/* Pack all weights of an open model (BT_USE_COMPUTE) with the team. The file must outlive the
- * weights: the embedding stays there. NOMEM. */
-BT_CHECKED bt_status bt_weights_load(const bt_model_file *file, bt_team *team, const bt_op_env *env,
-                                     const bt_progress *progress, bt_weights **ret_weights);
+typedef struct bt_weights_config {
+    bt_team *team;        // packs
+    const bt_op_env *env; // with its kernels
+    const bt_progress *progress;
+    const char *pack_cache; // folder of packed weights, see packcache.h; NULL: none
+} bt_weights_config;
+
+/* Pack all weights of an open model (BT_USE_COMPUTE), or map them as they were packed before. The
+ * file must outlive the weights: the embedding stays there. NOMEM. */
+BT_CHECKED bt_status bt_weights_load(const bt_model_file *file, const bt_weights_config *config,
+                                     bt_weights **ret_weights);
 void bt_weights_free(bt_weights *weights); // NULL is nothing

@@ -11,6 +11,7 @@
  */
 #pragma once
 #include "base/file.h"
+#include "base/hash.h"
 #include "baton/model.h"
 #include "model/arch.h"
 
@@ -21,6 +22,12 @@ typedef struct bt_tensor_view {
     uint64_t n_bytes;      // 0 when the type's size is unknown
     const char *type_name; // "q4_k", "iq2_xxs"
 } bt_tensor_view;
+
+/* What the weights of an open model are known by, as far as that can be told without reading them:
+ * identity and times of its files, everything in front of the first tensor in each, all names,
+ * types, sizes and places of tensors, and the first 4 KiB of each one. False where it is no file. */
+BT_CHECKED bt_status bt_model_file_key(const bt_model_file *file, bool *ret_found,
+                                       bt_hash128 *ret_key);
 
 /* Say what will happen to a tensor's bytes; nothing where they are no part of a mapped file. */
 void bt_model_file_advise(const bt_model_file *file, const bt_tensor_view *view, bt_file_need need);

@@ -132,3 +132,53 @@ void bt_model_file_advise(const bt_model_file *f, const bt_tensor_view *view, bt
         if (at >= f->map[i].bytes && at + view->n_bytes <= f->map[i].bytes + f->map[i].len)
             bt_file_advise(&f->map[i], at, view->n_bytes, need);
 }
+
+/* ---- what a model is known by ---- */
+
+enum { SAMPLE_BYTES = 4096 };
+
+static bt_status add_bytes_hash(bt_buf *facts, const uint8_t *bytes, size_t len)
+{
+    bt_hash128 h = bt_hash128_of(bytes, len);
+    return bt_buf_add(facts, &h, sizeof h);
+}
+
+/* A mapping's identity, and its bytes in front of the first tensor: the header. */
+static bt_status add_map(const bt_model_file *f, const bt_file *map, bt_buf *facts)
+{
+    const uint8_t *end = map->bytes + map->len;
+    for (size_t i = 0; i < f->n_view; i++) {
+        const uint8_t *at = f->view[i].data;
+        if (at >= map->bytes && at < end) end = at;
+    }
+    BT_TRY(bt_buf_add(facts, &map->id, sizeof map->id));
+    return add_bytes_hash(facts, map->bytes, (size_t)(end - map->bytes));
+}
+
+static bt_status add_view(const bt_model_file *f, const bt_tensor_view *view, bt_buf *facts)
+{
+    const uint8_t *at = view->data;
+    size_t map = 0;
+    while (map < f->n_map && !(at >= f->map[map].bytes && at < f->map[map].bytes + f->map[map].len))
+        map++;
+    uint64_t place = map < f->n_map ? (uint64_t)(at - f->map[map].bytes) : 0;
+    BT_TRY(bt_buf_format(facts, "%zu %llu %llu %s %s", map, (unsigned long long)place,
+                         (unsigned long long)view->n_bytes, view->type_name, view->name));
+    for (int32_t d = 0; d < view->desc.n_dim; d++)
+        BT_TRY(bt_buf_format(facts, " %lld", (long long)view->desc.dim[d]));
+    return add_bytes_hash(facts, at, view->n_bytes < SAMPLE_BYTES ? view->n_bytes : SAMPLE_BYTES);
+}
+
+bt_status bt_model_file_key(const bt_model_file *f, bool *ret_found, bt_hash128 *ret_key)
+{
+    bt_buf facts = {0};
+    bt_status st = BT_OK;
+    for (size_t i = 0; i < f->n_map && st == BT_OK; i++) st = add_map(f, &f->map[i], &facts);
+    for (size_t i = 0; i < f->n_view && st == BT_OK; i++) st = add_view(f, &f->view[i], &facts);
+    if (st == BT_OK) {
+        *ret_found = f->n_map > 0;
+        *ret_key = bt_hash128_of(facts.data ? facts.data : "", facts.len);
+    }
+    bt_buf_done(&facts);
+    return st;
+}
