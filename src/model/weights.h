@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* weights: a model's tensors in the form the kernels read: matrices packed into panels, once, at
- * load, or taken from a cache of them; vectors as f32. q, k and v stand side by side in one projection, and so do gate and up;
- * parts whose types agree are packed as one matrix. */
+ * load, or mapped as they were packed before (packcache.h); vectors as f32. q, k and v stand side by
+ * side in one projection, and so do gate and up; parts whose types agree are packed as one matrix.
+ */
 #pragma once
 #include "base/arena.h"
 #include "base/team.h"
