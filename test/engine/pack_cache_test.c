@@ -21,6 +21,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A sanitizer finds the same on one type as on all, thirty times as slowly. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { FEW_TYPES = true };
+#else
+enum { FEW_TYPES = false };
+#endif
+
 enum { N_ID = 6, N_MORE = 4 };
 
 /* ---- notes ---- */
@@ -146,9 +153,7 @@ static void every_type_on_every_level_maps_what_another_level_packed(void **stat
     fixture_open(&f, TINY_QWEN3);
     snprintf(f.path, sizeof f.path, "%s", tiny_path(&f.model, "model.gguf"));
     for (int dtype = 0; dtype < BT_DTYPE_COUNT; dtype++) {
-        if (dtype != BT_F32 && dtype != BT_F16 && dtype != BT_BF16 &&
-            !bt_dtype_is_quantised((bt_dtype)dtype))
-            continue;
+        if (!bt_dtype_is_weight((bt_dtype)dtype) || (FEW_TYPES && dtype != BT_Q4_0)) continue;
         assert_ok(bt_model_quantize(f.model.path, f.path, (bt_dtype)dtype, NULL, NULL));
         const char *kept = only_file(&f.cache);
         if (kept) assert_int_equal(unlink(kept), 0); // a stale one is another test's
