@@ -115,13 +115,13 @@ static bt_status check_header(const header *h, const header *want, size_t len)
                "it is no file of packed weights");
     BT_FAIL_IF(h->version != want->version, UNSUPPORTED, "it has version %u, this build's is %u",
                h->version, want->version);
+    BT_FAIL_IF(h->model[0] != want->model[0] || h->model[1] != want->model[1], NOTFOUND,
+               "the model has changed since");
     BT_FAIL_IF(h->panel_version != want->panel_version || h->packing != want->packing, UNSUPPORTED,
                "its panels are those of another build (version %u, digest %016llx; this one's are "
                "%u, %016llx)",
                h->panel_version, (unsigned long long)h->packing, want->panel_version,
                (unsigned long long)want->packing);
-    BT_FAIL_IF(h->model[0] != want->model[0] || h->model[1] != want->model[1], NOTFOUND,
-               "the model has changed since");
     BT_FAIL_IF(h->n_matrix != want->n_matrix || h->n_sum != want->n_sum, FORMAT,
                "it claims %llu matrices and %llu sums, must be %llu and %llu",
                (unsigned long long)h->n_matrix, (unsigned long long)h->n_sum,

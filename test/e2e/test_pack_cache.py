@@ -69,7 +69,7 @@ def test_every_command_with_an_engine_takes_it(model, tmp_path):
 def test_another_model_in_the_same_place_replaces_the_file(model, tmp_path):
     folder = tmp_path / "cache"
     answer(model, "--pack-cache", folder)
-    expect_ok("synth", "--shape", "tiny-qwen3", "--type", "q4_0", "-o", model)
+    expect_ok("synth", "--shape", "tiny-qwen3", "--type", "q8_0", "-o", model)
     plain, _ = answer(model)
     ids, note = answer(model, "--pack-cache", folder)
     assert ids == plain and note.count("\n") == 1 and "the model has changed since" in note
