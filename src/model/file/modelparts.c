@@ -155,6 +155,11 @@ static bt_status add_map(const bt_model_file *f, const bt_file *map, bt_buf *fac
     return add_bytes_hash(facts, map->bytes, (size_t)(end - map->bytes));
 }
 
+static size_t sample_bytes(const bt_tensor_view *view)
+{
+    return view->n_bytes < SAMPLE_BYTES ? view->n_bytes : SAMPLE_BYTES;
+}
+
 static bt_status add_view(const bt_model_file *f, const bt_tensor_view *view, bt_buf *facts)
 {
     const uint8_t *at = view->data;
@@ -166,13 +171,24 @@ static bt_status add_view(const bt_model_file *f, const bt_tensor_view *view, bt
                          (unsigned long long)view->n_bytes, view->type_name, view->name));
     for (int32_t d = 0; d < view->desc.n_dim; d++)
         BT_TRY(bt_buf_format(facts, " %lld", (long long)view->desc.dim[d]));
-    return add_bytes_hash(facts, at, view->n_bytes < SAMPLE_BYTES ? view->n_bytes : SAMPLE_BYTES);
+    return add_bytes_hash(facts, at, sample_bytes(view));
+}
+
+/* Ask for all samples at once: one after the other they are a seek each. */
+static void fetch_samples(const bt_model_file *f)
+{
+    for (size_t i = 0; i < f->n_view; i++) {
+        bt_tensor_view sample = f->view[i];
+        sample.n_bytes = sample_bytes(&sample);
+        bt_model_file_advise(f, &sample, BT_FILE_SOON);
+    }
 }
 
 bt_status bt_model_file_key(const bt_model_file *f, bool *ret_found, bt_hash128 *ret_key)
 {
     bt_buf facts = {0};
     bt_status st = BT_OK;
+    fetch_samples(f);
     for (size_t i = 0; i < f->n_map && st == BT_OK; i++) st = add_map(f, &f->map[i], &facts);
     for (size_t i = 0; i < f->n_view && st == BT_OK; i++) st = add_view(f, &f->view[i], &facts);
     if (st == BT_OK) {
