@@ -64,12 +64,13 @@ BT_API const char *bt_model_file_problem(const bt_model_file *file);
 BT_API BT_CHECKED bt_status bt_model_report(const bt_model_file *file, bool json, char **ret_text);
 BT_API void bt_model_text_free(char *text);
 
-/* Write `in` (F32, F16 or BF16; GGUF or Hugging Face directory) as the GGUF file `out`, its
- * matrices in `dtype` (f32, f16, bf16 or any quantised type). 1-D tensors stay f32. A matrix whose
- * rows are no multiple of the type's block falls to q8_0, then to f16; *ret_n_fallback counts those
- * (may be NULL).
+/* Write `in` (GGUF or Hugging Face directory) as the GGUF file `out`, its matrices in `dtype`: any
+ * quantised type from f32, f16 or bf16; f32 (exact), f16 or bf16 (rounded) from anything. 1-D
+ * tensors stay f32. A matrix whose rows are no multiple of the type's block falls to q8_0, then to
+ * f16; *ret_n_fallback counts those (may be NULL).
  *
- * Errors  INVALID: `dtype` cannot hold weights, `in` is quantised already; those of opening; IO. */
+ * Errors  INVALID: `dtype` cannot hold weights, `in` and `dtype` are both quantised; those of
+ *         opening; IO. */
 BT_API BT_CHECKED bt_status bt_model_quantize(const char *in, const char *out, bt_dtype dtype,
                                               const bt_progress *progress, int32_t *ret_n_fallback);
 

@@ -43,9 +43,11 @@ const bt_command bt_cmd_quantize = {
     .operands = "IN OUT",
     .n_operand_min = 2,
     .n_operand_max = 2,
-    .notes = "IN is a GGUF file or Hugging Face directory in f32, f16 or bf16. Vectors stay f32. A "
-             "matrix whose rows\n"
-             "are no multiple of the type's block falls to q8_0, then to f16.",
+    .notes = "IN is a GGUF file or Hugging Face directory in f32, f16 or bf16; a quantised one can "
+             "become f32 (exactly),\n"
+             "f16 or bf16 (rounded). Vectors stay f32. A matrix whose rows are no multiple of the "
+             "type's block falls to\n"
+             "q8_0, then to f16.",
     .groups = groups,
     .n_group = 1,
     .run = run_quantize,

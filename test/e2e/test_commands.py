@@ -165,6 +165,20 @@ def test_quantize_to_every_type_and_run(kind, tiny, tmp_path):
 def test_quantize_refuses_what_is_quantised(tiny, tmp_path):
     expect_ok("quantize", tiny, tmp_path / "q8.gguf", "--type", "q8_0")
     expect_error(1, "q8.gguf", "quantize", tmp_path / "q8.gguf", tmp_path / "q4.gguf", "--type", "q4_0")
+    expect_error(1, "can only become f32", "quantize", tmp_path / "q8.gguf", tmp_path / "q8b.gguf", "--type", "q8_0")
+    assert sorted(os.listdir(tmp_path)) == ["q8.gguf"]
+
+
+@pytest.mark.parametrize("kind", ["f32", "f16", "bf16"])
+def test_quantize_expands_what_is_quantised(kind, tiny, tmp_path):
+    expect_ok("quantize", tiny, tmp_path / "q4.gguf", "--type", "q4_0")
+    expect_ok("quantize", tmp_path / "q4.gguf", tmp_path / "wide.gguf", "--type", kind)
+    assert "q4_0" not in expect_ok("inspect", tmp_path / "wide.gguf").out
+    args = ["logits", "--ids", "1,2,3", "--json"]
+    narrow = expect_ok(*args, "-m", tmp_path / "q4.gguf").json["logits"]
+    wide = expect_ok(*args, "-m", tmp_path / "wide.gguf").json["logits"]
+    # The share of the logits' energy that the rounding of activations to 8 bits makes.
+    assert sum((a - b) ** 2 for a, b in zip(wide, narrow)) <= 1e-3 * sum(a * a for a in wide)
 
 
 def test_inspect_tells_shape_and_size(tiny):

@@ -19,38 +19,62 @@ static const uint8_t *row_of(const bt_tensor_view *view, int64_t r)
            r * bt_row_bytes(view->desc.dtype, view->desc.dim[view->desc.n_dim - 1]);
 }
 
+/* The file `to` has what the row functions make of each row of `in` in a type; how many matrices had
+ * to take another one. */
+static int32_t compare_rows(const bt_model_file *in, const char *to, bt_dtype type)
+{
+    bt_model_file *out;
+    int32_t n_fallback = 0;
+    assert_ok(bt_model_file_open(to, BT_USE_COMPUTE, &out));
+    assert_int_equal(bt_model_file_n_tensor(out), bt_model_file_n_tensor(in));
+    for (int64_t i = 0; i < bt_model_file_n_tensor(in); i++) {
+        const bt_tensor_view *a = bt_model_file_tensor(in, i),
+                             *b = bt_model_file_find(out, a->name);
+        int64_t n = a->desc.dim[a->desc.n_dim - 1], rows = a->desc.n_dim == 2 ? a->desc.dim[0] : 1;
+        float wide[1024];
+        uint8_t want[4096];
+        assert_int_equal(b->desc.dtype, bt_stored_dtype(type, &a->desc));
+        n_fallback += a->desc.n_dim == 2 && b->desc.dtype != type;
+        for (int64_t r = 0; r < rows; r += 5) {
+            bt_dequant_row(a->desc.dtype, row_of(a, r), n, wide);
+            bt_quant_row(b->desc.dtype, wide, n, want);
+            assert_memory_equal(row_of(b, r), want, bt_row_bytes(b->desc.dtype, n));
+        }
+    }
+    bt_model_file_close(out);
+    return n_fallback;
+}
+
+/* Write a model in `from` in each type of a range as each of another, and compare. */
+static void convert_each(int first_from, int last_from, int last_to)
+{
+    tiny_dir dir;
+    bt_model_file *in;
+    tiny_dir_open(&dir);
+    const char *from = tiny_path(&dir, "in.gguf"), *to = tiny_path(&dir, "out.gguf");
+    for (int a = first_from; a <= last_from; a++) {
+        assert_ok(bt_model_synth("tiny-llama", (bt_dtype)a, from, NULL));
+        assert_ok(bt_model_file_open(from, BT_USE_COMPUTE, &in));
+        for (int b = 0; b <= last_to; b++) {
+            int32_t n_fallback = -1;
+            assert_ok(bt_model_quantize(from, to, (bt_dtype)b, NULL, &n_fallback));
+            assert_int_equal(n_fallback, compare_rows(in, to, (bt_dtype)b));
+        }
+        bt_model_file_close(in);
+    }
+    tiny_dir_close(&dir);
+}
+
 static void each_row_is_what_the_row_function_makes(void **state)
 {
     (void)state;
-    tiny_dir dir;
-    bt_model_file *in, *out;
-    tiny_dir_open(&dir);
-    const char *from = tiny_path(&dir, "in.gguf"), *to = tiny_path(&dir, "out.gguf");
-    assert_ok(bt_model_synth("tiny-llama", BT_F32, from, NULL));
-    assert_ok(bt_model_file_open(from, BT_USE_COMPUTE, &in));
-    for (int type = 0; type <= BT_Q6_K; type++) {
-        int32_t n_fallback = -1, wanted = 0;
-        assert_ok(bt_model_quantize(from, to, (bt_dtype)type, NULL, &n_fallback));
-        assert_ok(bt_model_file_open(to, BT_USE_COMPUTE, &out));
-        assert_int_equal(bt_model_file_n_tensor(out), bt_model_file_n_tensor(in));
-        for (int64_t i = 0; i < bt_model_file_n_tensor(in); i++) {
-            const bt_tensor_view *a = bt_model_file_tensor(in, i),
-                                 *b = bt_model_file_find(out, a->name);
-            int64_t n = a->desc.dim[a->desc.n_dim - 1],
-                    rows = a->desc.n_dim == 2 ? a->desc.dim[0] : 1;
-            uint8_t want[4096];
-            assert_int_equal(b->desc.dtype, bt_stored_dtype((bt_dtype)type, &a->desc));
-            wanted += a->desc.n_dim == 2 && (int)b->desc.dtype != type;
-            for (int64_t r = 0; r < rows; r += 5) {
-                bt_quant_row(b->desc.dtype, (const float *)row_of(a, r), n, want);
-                assert_memory_equal(row_of(b, r), want, bt_row_bytes(b->desc.dtype, n));
-            }
-        }
-        assert_int_equal(n_fallback, wanted);
-        bt_model_file_close(out);
-    }
-    bt_model_file_close(in);
-    tiny_dir_close(&dir);
+    convert_each(BT_F32, BT_F32, BT_Q6_K);
+}
+
+static void what_is_quantised_becomes_floats(void **state)
+{
+    (void)state;
+    convert_each(BT_Q8_0, BT_Q6_K, BT_BF16);
 }
 
 static void rows_that_do_not_fit_fall_to_a_type_that_does(void **state)
@@ -214,7 +238,9 @@ static void what_cannot_be_converted_is_named(void **state)
     const char *from = tiny_path(&dir, "in.gguf"), *to = tiny_path(&dir, "out.gguf");
     assert_ok(bt_model_synth("tiny-llama", BT_Q8_0, from, NULL));
     assert_fails(bt_model_quantize(from, to, BT_Q4_0, NULL, NULL), BT_INVALID,
-                 "is quantised (q8_0) already");
+                 "is quantised (q8_0) already, and can only become f32, f16 or bf16");
+    assert_fails(bt_model_quantize(from, to, BT_Q8_0, NULL, NULL), BT_INVALID,
+                 "start from one of these for q8_0");
     assert_fails(bt_model_quantize(from, to, BT_I32, NULL, NULL), BT_INVALID,
                  "type 'i32' cannot hold weights");
     assert_fails(bt_model_quantize("/nonexistent.gguf", to, BT_Q4_0, NULL, NULL), BT_NOTFOUND,
@@ -248,6 +274,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_row_is_what_the_row_function_makes),
+        cmocka_unit_test(what_is_quantised_becomes_floats),
         cmocka_unit_test(rows_that_do_not_fit_fall_to_a_type_that_does),
         cmocka_unit_test(directories_of_every_family_and_scaling_become_gguf),
         cmocka_unit_test(the_tokenizer_comes_along),

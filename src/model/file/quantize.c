@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* quantize: a model file in, a GGUF file out, matrix by matrix. A batch of rows is expanded to f32,
- * squeezed by all threads, and written; the file appears under its name only when it is whole.
+ * squeezed by all threads, and written; the file appears under its name only when it is whole. What
+ * is quantised may become floats, but not be quantised again, which would lose twice.
  *
  * GGUF's llama keeps q and k in interleaved order, Hugging Face's in halves, so on that way the
  * rows of each head are dealt out again:   halves 0 1 2 | 3 4 5   ->   interleaved 0 3 1 4 2 5
@@ -100,9 +101,12 @@ static bt_status plan_tensor(work *w, const bt_tensor_view *view)
     if (!w->in->gguf && !is_canonical(view->name)) return BT_OK;
     BT_FAIL_IF(desc.dtype == BT_DTYPE_COUNT, UNSUPPORTED,
                "tensor '%s' has type %s, which cannot be read", view->name, view->type_name);
-    BT_FAIL_IF(bt_dtype_is_quantised(desc.dtype) && desc.n_dim > 1, INVALID,
-               "tensor '%s' is quantised (%s) already; start from f32, f16 or bf16", view->name,
-               view->type_name);
+    BT_FAIL_IF(bt_dtype_is_quantised(desc.dtype) && bt_dtype_is_quantised(w->dtype) &&
+                   desc.n_dim > 1,
+               INVALID,
+               "tensor '%s' is quantised (%s) already, and can only become f32, f16 or bf16; start "
+               "from one of these for %s",
+               view->name, view->type_name, bt_dtype_name(w->dtype));
     if (bt_dtype_is_weight(desc.dtype)) desc.dtype = bt_stored_dtype(w->dtype, &view->desc);
     *j = (job){.view = view, .dtype = desc.dtype, .n_col = desc.dim[desc.n_dim - 1]};
     j->n_row = bt_desc_count(&desc) / j->n_col;
