@@ -7,6 +7,7 @@
 #include "oracle/compare.h"
 #include "oracle/drive.h"
 #include "oracle/memory.h"
+#include "oracle/texts.h"
 #include "support/support.h"
 #include <math.h>
 #include <stdio.h>
@@ -70,22 +71,6 @@ static void check_case(bt_engine *e, json_t *c, double logit_bound)
     drive_done(&d);
     free(ids);
     free(more);
-}
-
-static double mean_nll(bt_engine *e, const int32_t *ids, int32_t n)
-{
-    drive d = {.ids = ids, .n_id = n, .n_more = 1};
-    double total = 0;
-    drive_run(e, &d);
-    for (int32_t i = 0; i + 1 < n; i++) {
-        const float *row = d.logits + (int64_t)i * d.n_vocab;
-        double top = -INFINITY, sum = 0;
-        for (int32_t j = 0; j < d.n_vocab; j++) top = fmax(top, (double)row[j]);
-        for (int32_t j = 0; j < d.n_vocab; j++) sum += exp((double)row[j] - top);
-        total += top + log(sum) - (double)row[ids[i + 1]];
-    }
-    drive_done(&d);
-    return total / (n - 1);
 }
 
 static void check_model(const char *model, const char *folder, double logit_bound, double nll_bound)
@@ -153,27 +138,13 @@ enum { N_STORY = 24 };
 static const double LOSS_MAX = 0.002;
 #endif
 
-/* Texts, all of one length. */
-typedef struct texts {
-    int32_t *ids; // [n_text, n]
-    int32_t n_text, n;
-} texts;
-
 /* Perplexity with keys and values in a type over that in f32, less 1. */
 static double perplexity_loss(const char *model, bt_dtype kv_dtype, const texts *t)
 {
-    double nll[2] = {0};
-    for (int i = 0; i < 2; i++) {
-        bt_engine *e = drive_open(&(bt_engine_config){.model = model,
-                                                      .n_thread = 1,
-                                                      .n_ctx = 256,
-                                                      .n_seq_max = 1,
-                                                      .kv_dtype = i ? kv_dtype : BT_F32});
-        for (int32_t k = 0; k < t->n_text; k++)
-            nll[i] += mean_nll(e, t->ids + k * t->n, t->n) / t->n_text;
-        bt_engine_close(e);
-    }
-    return exp(nll[1] - nll[0]) - 1;
+    bt_engine_config c = {.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1};
+    double exact = texts_nll(&c, t);
+    c.kv_dtype = kv_dtype;
+    return exp(texts_nll(&c, t) - exact) - 1;
 }
 
 /* Keys and values in q8_0 cost at most 0.2 % of perplexity; in q4_0 it is told. Models whose heads
@@ -218,29 +189,10 @@ static void quantised_keys_and_values_cost_little_perplexity(void **state)
 static void the_bundled_model_keeps_its_perplexity(void **state)
 {
     (void)state;
-    enum { N = 240 };
-    static int32_t ids[N_STORY * N];
     const char *model = test_path("models/story.gguf");
-    for (int32_t k = 0; k < N_STORY; k++) {
-        bt_engine *e = drive_open(
-            &(bt_engine_config){.model = model, .n_thread = 1, .n_ctx = 256, .n_seq_max = 1});
-        int32_t *to = ids + k * N;
-        size_t n = 0;
-        assert_ok(bt_tokenizer_encode(bt_engine_tokenizer(e), "Once upon a time", 16, BT_ENCODE_BOS,
-                                      to, N, &n));
-        drive d = {.ids = to,
-                   .n_id = (int32_t)n,
-                   .n_more = N - (int32_t)n,
-                   .temperature = 1,
-                   .seed = (uint64_t)k,
-                   .no_logits = true};
-        drive_run(e, &d);
-        assert_int_equal(d.n_out, N - (int32_t)n);
-        for (int32_t i = 0; i < d.n_out; i++) to[(int32_t)n + i] = d.token[i].id;
-        drive_done(&d);
-        bt_engine_close(e);
-    }
-    check_kv_loss(model, &(texts){ids, N_STORY, N});
+    texts t = texts_told(model, N_STORY, 240);
+    check_kv_loss(model, &t);
+    texts_done(&t);
 }
 
 int main(void)
