@@ -11,6 +11,7 @@
 #define bt_add_fits(a, b, ret) (!__builtin_add_overflow((a), (b), (ret)))
 #define bt_mul_fits(a, b, ret) (!__builtin_mul_overflow((a), (b), (ret)))
 
+static inline int32_t bt_min_i32(int32_t a, int32_t b) { return a < b ? a : b; }
 static inline int64_t bt_min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t bt_max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
 

@@ -281,7 +281,7 @@ static size_t add_text(bt_engine *e, bt_request *r, char *out)
 }
 
 /* Give the user a token: its text as far as it is certain, its logprobs. */
-static void hand_out(bt_engine *e, bt_request *r, int32_t id, const float *logits)
+static void hand_out(bt_engine *e, bt_request *r, int32_t id)
 {
     char text[BT_STOP_OUT_MAX];
     r->ids[r->n_id++] = id;
@@ -291,8 +291,8 @@ static void hand_out(bt_engine *e, bt_request *r, int32_t id, const float *logit
     event.index = event.n_output - 1;
     event.text_len = add_text(e, r, text);
     if (r->params.logprobs)
-        event.n_top = bt_sampler_logprobs(logits, e->parts.runner.n_vocab, id,
-                                          r->params.n_top_logprobs, &event.logprob, event.top);
+        event.n_top = bt_sampler_logprobs(&e->sampler, id, r->params.n_top_logprobs, &event.logprob,
+                                          event.top);
     bt_request_emit(r, &event);
 }
 
@@ -315,7 +315,7 @@ static void advance(bt_engine *e, bt_request *r, const float *logits)
              contains(r->params.stop_ids, r->params.n_stop_id, id))
         finish(e, r, BT_FINISH_STOP);
     else {
-        hand_out(e, r, id, last);
+        hand_out(e, r, id);
         if (r->stop && r->stop->ended)
             finish(e, r, BT_FINISH_STOP);
         else if (r->n_id == r->n_prompt + r->n_output_max)

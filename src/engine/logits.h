@@ -1,35 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-/* logits: passes over a whole vocabulary, four lanes at a time whatever the processor: every lane
- * does the same operations in the same order on all of them, so results are the same bits. A logit
- * one can compute with: NaN means impossible, which is -inf; +inf is the largest float there is. */
+/* logits: passes over a whole vocabulary, in blocks of 64 ids. There is a version for each kind of
+ * vector that a processor may have; in all of them a lane does the same operations in the same order,
+ * so results are the same bits. NaN means impossible, which is -inf. */
 #pragma once
-#include <stdbool.h>
 #include <stdint.h>
 
-/* The largest logit; -inf when there is none. */
-float bt_logits_largest(const float *x, int32_t n);
+enum { BT_LOGITS_BLOCK = 64 };
 
-/* The first id whose logit is `largest`. */
-int32_t bt_logits_find(const float *x, int32_t n, float largest);
+typedef struct bt_logits_passes {
+    const char *isa;
 
-/* The next block of 64 ids, from *at on, with a logit above `bound`; false when there is none. The
- * block is [*at, *ret_end). */
-bool bt_logits_above(const float *x, int32_t n, float bound, int32_t *at, int32_t *ret_end);
+    /* peak[b] = the largest logit of block b, -inf when there is none; returns that of all. */
+    float (*peaks)(const float *x, int32_t n, float *peak);
 
-/* Sum of exp(x - largest), by id modulo 4, then the four. */
-double bt_logits_exp_sum(const float *x, int32_t n, float largest);
+    /* weight[i] = exp((x[i] - largest) * factor), 0 past the end: one block, 0 <= n <= 64. A logit is
+     * at most `largest`. A relative error of 2e-13, and 0 where it is below 2^-1022. The exponential
+     * is this file's own: the C library's differ from one to the next. */
+    void (*weigh)(const float *x, int32_t n, double largest, double factor, double *weight);
 
-/* out[i] = x[i], as one can compute with it. */
-void bt_logits_widen(const float *x, int32_t n, double *out);
+    /* sum[b] = the weights of block b: by id modulo 8, then these eight by halves. */
+    void (*sums)(const float *x, int32_t n, double largest, double factor, double *sum);
+} bt_logits_passes;
 
-/* The same for logits that were changed since. */
-double bt_doubles_largest(const double *x, int32_t n);
-bool bt_doubles_above(const double *x, int32_t n, double bound, int32_t *at, int32_t *ret_end);
-
-/* x[i] = exp((x[i] - largest) * factor), x[i] <= largest; a relative error of 1e-13, and 0 where it
- * is below 1e-307. The exponential is this file's own: the C library's differ from one to the next. */
-void bt_doubles_weigh(double *x, int32_t n, double largest, double factor);
-double bt_weight(double x, double largest, double factor); // of one
-
-/* Sum, by id modulo 4, then the four. */
-double bt_doubles_sum(const double *x, int32_t n);
+/* The fastest version for a processor with these flags of base/cpuid.h. */
+const bt_logits_passes *bt_logits_passes_for(unsigned cpu_flags);

@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-/* sampler: see sampler.h. What touches the whole vocabulary goes by vectors (logits.h), and at most
- * three times: the largest, the weights, the draw. A filter first leaves out in one pass all that it
- * certainly drops; candidates, those left, live in one array and are judged one by one. Weights are
- * exp((logit - largest) / temperature), so that nothing overflows; the sum that a filter compares
- * with is over what is left. */
+/* sampler: see sampler.h. What touches the whole vocabulary goes by vectors (logits.h), at most
+ * twice: the largest of each block of ids, and what each block weighs. The former tell in which blocks
+ * to look for those that a filter may keep; these, the candidates, live in one array and are judged one
+ * by one. Weights are exp((logit - largest) / temperature), so that nothing overflows; the sum that a
+ * filter compares with is over what is left. */
 #include "engine/sampler.h"
 #include "base/alloc.h"
+#include "base/bits.h"
+#include "base/cpuid.h"
 #include "base/rng.h"
-#include "engine/logits.h"
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
+static int32_t block_count(int32_t n_vocab)
+{
+    return (n_vocab + BT_LOGITS_BLOCK - 1) / BT_LOGITS_BLOCK;
+}
+
 size_t bt_sampler_bytes(int32_t n_vocab)
 {
-    return (size_t)n_vocab * (sizeof(double) + sizeof(bt_cand) + sizeof(int32_t));
+    return (size_t)n_vocab * (sizeof(bt_cand) + sizeof(float) + sizeof(int32_t)) +
+           (size_t)block_count(n_vocab) * (sizeof(double) + sizeof(float));
 }
 
 bt_status bt_sampler_init(bt_sampler *s, int32_t n_vocab)
@@ -22,9 +29,13 @@ bt_status bt_sampler_init(bt_sampler *s, int32_t n_vocab)
     char *block;
     BT_TRY(bt_alloc_zero((void **)&block, bt_sampler_bytes(n_vocab), BT_MEM_WORKSPACE));
     s->n_vocab = n_vocab;
+    s->n_block = block_count(n_vocab);
+    s->pass = bt_logits_passes_for(bt_cpu_flags());
     s->cand = (bt_cand *)block;
-    s->logit = (double *)(s->cand + n_vocab);
-    s->count = (int32_t *)(s->logit + n_vocab);
+    s->sum = (double *)(s->cand + n_vocab);
+    s->logit = (float *)(s->sum + s->n_block);
+    s->peak = s->logit + n_vocab;
+    s->count = (int32_t *)(s->peak + s->n_block);
     return BT_OK;
 }
 
@@ -32,6 +43,46 @@ void bt_sampler_done(bt_sampler *s)
 {
     bt_free(s->cand);
     *s = (bt_sampler){0};
+}
+
+/* ---- the logits ---- */
+
+/* Look at logits from now on. The largest float there is stands for +inf, in a copy. */
+static void look_at(bt_sampler *s, const float *x)
+{
+    s->x = x;
+    s->factor = 0;
+    s->largest = s->pass->peaks(x, s->n_vocab, s->peak);
+    if (s->largest <= FLT_MAX) return;
+    for (int32_t i = 0; i < s->n_vocab; i++) s->logit[i] = x[i] > FLT_MAX ? FLT_MAX : x[i];
+    s->x = s->logit;
+    s->largest = s->pass->peaks(s->logit, s->n_vocab, s->peak);
+}
+
+/* What all weigh, the likeliest being 1; leaves the weight of each block. */
+static double weigh_all(bt_sampler *s, double factor)
+{
+    if (s->factor == factor) return s->total;
+    s->factor = factor;
+    s->total = 0;
+    s->pass->sums(s->x, s->n_vocab, s->largest, factor, s->sum);
+    for (int32_t b = 0; b < s->n_block; b++) s->total += s->sum[b];
+    return s->total;
+}
+
+/* The weights of a block's ids; `factor` of the last weigh_all. */
+static void weigh_block(const bt_sampler *s, int32_t block, double *weight)
+{
+    int32_t at = block * BT_LOGITS_BLOCK;
+    s->pass->weigh(s->x + at, bt_min_i32(BT_LOGITS_BLOCK, s->n_vocab - at), s->largest, s->factor,
+                   weight);
+}
+
+/* Put a changed logit in its place: what is possible stays possible, and finite. */
+static void change(bt_sampler *s, int32_t id, double logit)
+{
+    bool finite = logit > -INFINITY && logit < INFINITY;
+    s->logit[id] = (float)(finite ? fmin(fmax(logit, -FLT_MAX), FLT_MAX) : logit);
 }
 
 /* Tokens seen in the window lose in favour: positive logits are divided, negative ones multiplied.
@@ -45,7 +96,7 @@ static void penalise_repetition(bt_sampler *s, const bt_sample_input *in)
     for (int32_t i = first; i < in->n_id; i++) {
         int32_t id = in->ids[i];
         if (s->count[id]++ == 0)
-            s->logit[id] = s->logit[id] > 0 ? s->logit[id] / penalty : s->logit[id] * penalty;
+            change(s, id, s->logit[id] > 0 ? s->logit[id] / penalty : s->logit[id] * penalty);
     }
     for (int32_t i = first; i < in->n_id; i++) s->count[in->ids[i]] = 0;
 }
@@ -58,7 +109,7 @@ static void penalise_presence(bt_sampler *s, const bt_sample_input *in)
     for (int32_t i = in->n_prompt; i < in->n_id; i++) s->count[in->ids[i]]++;
     for (int32_t i = in->n_prompt; i < in->n_id; i++) {
         int32_t id = in->ids[i];
-        if (s->count[id]) s->logit[id] -= presence + frequency * s->count[id];
+        if (s->count[id]) change(s, id, s->logit[id] - (presence + frequency * s->count[id]));
         s->count[id] = 0;
     }
 }
@@ -73,9 +124,11 @@ static bool is_plain(const bt_sample_input *in)
 
 static void adjust_logits(bt_sampler *s, const bt_sample_input *in)
 {
-    bt_logits_widen(in->logits, s->n_vocab, s->logit);
-    for (int32_t i = 0; i < in->params->n_logit_bias; i++)
-        s->logit[in->params->logit_bias[i].id] += in->params->logit_bias[i].bias;
+    memcpy(s->logit, in->logits, (size_t)s->n_vocab * sizeof *s->logit);
+    for (int32_t i = 0; i < in->params->n_logit_bias; i++) {
+        bt_logit_bias b = in->params->logit_bias[i];
+        change(s, b.id, (double)s->logit[b.id] + b.bias);
+    }
     penalise_repetition(s, in);
     penalise_presence(s, in);
     for (int list = 0; list < 2; list++)
@@ -83,60 +136,65 @@ static void adjust_logits(bt_sampler *s, const bt_sample_input *in)
             s->logit[in->forbidden[list][i]] = -INFINITY;
 }
 
-/* The largest logit, the lowest id of equals; -1 when all are -inf. */
-static int32_t choose_greedy(bt_sampler *s, const bt_sample_input *in)
+/* The largest logit, the lowest id of equals. */
+static int32_t choose_greedy(const bt_sampler *s)
 {
-    if (is_plain(in)) {
-        float most = bt_logits_largest(in->logits, s->n_vocab);
-        return most > -INFINITY ? bt_logits_find(in->logits, s->n_vocab, most) : -1;
-    }
-    adjust_logits(s, in);
-    double most = bt_doubles_largest(s->logit, s->n_vocab);
-    for (int32_t id = 0; id < s->n_vocab && most > -INFINITY; id++)
-        if (s->logit[id] == most) return id;
-    return -1;
+    int32_t b = 0;
+    while (s->peak[b] < s->largest) b++;
+    int32_t id = b * BT_LOGITS_BLOCK;
+    while (!(s->x[id] == s->largest)) id++;
+    return id;
 }
 
 /* ---- candidates ---- */
 
-/* The k largest logits, lowest ids of equals, as candidates. They are gathered until there are many
- * more than k; the k best of these then tell what need not be looked at any more. */
-static int32_t list_top_k(bt_sampler *s, int32_t k)
-{
-    enum { ROOM_MIN = 1024 };
-    int32_t n = 0, room = k > s->n_vocab / 4 ? s->n_vocab : 4 * k;
-    if (room < ROOM_MIN) room = ROOM_MIN;
-    if (room > s->n_vocab) room = s->n_vocab;
-    double bound = -INFINITY;
-    for (int32_t at = 0, end; bt_doubles_above(s->logit, s->n_vocab, bound, &at, &end); at = end)
-        for (int32_t id = at; id < end; id++) {
-            if (!(s->logit[id] > bound)) continue;
-            s->cand[n++] = (bt_cand){.key = s->logit[id], .weight = 1, .id = id};
-            if (n < room || k >= n) continue;
-            n = bt_topk_share(s->cand, n, k);
-            bound = s->cand[0].key;
-            for (int32_t i = 1; i < n; i++) bound = fmin(bound, s->cand[i].key);
-        }
-    return n > k ? bt_topk_share(s->cand, n, k) : n;
-}
-
-/* Ids of all whose logit is above `bound`, as candidates keyed by it. */
-static int32_t list_above(bt_sampler *s, double bound)
+/* All whose logit is `bound` (not -inf) or more, in the order of their ids, keyed by it. */
+static int32_t list_from(bt_sampler *s, float bound)
 {
     int32_t n = 0;
-    for (int32_t at = 0, end; bt_doubles_above(s->logit, s->n_vocab, bound, &at, &end); at = end)
-        for (int32_t id = at; id < end; id++)
-            if (s->logit[id] > bound) s->cand[n++] = (bt_cand){.key = s->logit[id], .id = id};
+    for (int32_t b = 0; b < s->n_block; b++) {
+        if (!(s->peak[b] >= bound)) continue;
+        int32_t id = b * BT_LOGITS_BLOCK, end = bt_min_i32(id + BT_LOGITS_BLOCK, s->n_vocab);
+        for (; id < end; id++) {
+            s->cand[n] = (bt_cand){.key = s->x[id], .weight = 1, .id = id};
+            n += s->x[id] >= bound;
+        }
+    }
     return n;
 }
 
+/* The largest logit of each block as candidates, their ids the blocks'. */
+static int32_t list_peaks(bt_sampler *s)
+{
+    for (int32_t b = 0; b < s->n_block; b++)
+        s->cand[b] = (bt_cand){.key = s->peak[b], .weight = 1, .id = b};
+    return s->n_block;
+}
+
+/* The k largest logits, and perhaps more, as candidates: k blocks have one each that is no smaller
+ * than the smallest of the k largest peaks. */
+static int32_t list_largest(bt_sampler *s, int32_t k)
+{
+    double bound = INFINITY;
+    if (k >= s->n_block) return list_from(s, -FLT_MAX);
+    bt_topk_share(s->cand, list_peaks(s), k);
+    for (int32_t i = 0; i < k; i++) bound = fmin(bound, s->cand[i].key);
+    return list_from(s, (float)fmax(bound, -FLT_MAX));
+}
+
 /* Turn keys, which are logits, into weights and drop those that are 0. The best one's weight is 1. */
-static int32_t weigh(bt_cand *cand, int32_t n, double largest, double factor)
+static int32_t weigh(bt_sampler *s, int32_t n, double factor)
 {
     int32_t kept = 0;
-    for (int32_t i = 0; i < n; i++) {
-        double weight = bt_weight(cand[i].key, largest, factor);
-        if (weight > 0) cand[kept++] = (bt_cand){.weight = weight, .id = cand[i].id};
+    for (int32_t at = 0; at < n; at += BT_LOGITS_BLOCK) {
+        float logit[BT_LOGITS_BLOCK];
+        double weight[BT_LOGITS_BLOCK];
+        int32_t n_here = bt_min_i32(BT_LOGITS_BLOCK, n - at);
+        for (int32_t i = 0; i < n_here; i++) logit[i] = (float)s->cand[at + i].key;
+        s->pass->weigh(logit, n_here, s->largest, factor, weight);
+        for (int32_t i = 0; i < n_here; i++)
+            if (weight[i] > 0)
+                s->cand[kept++] = (bt_cand){.weight = weight[i], .id = s->cand[at + i].id};
     }
     return kept;
 }
@@ -148,44 +206,24 @@ static double sum_weights(const bt_cand *cand, int32_t n)
     return sum;
 }
 
-/* Weigh the whole vocabulary in place and list those above a share of all the weight. */
-static int32_t list_weighty(bt_sampler *s, double largest, double factor, double share)
-{
-    bt_doubles_weigh(s->logit, s->n_vocab, largest, factor);
-    double sum = share > 0 ? bt_doubles_sum(s->logit, s->n_vocab) : 0;
-    int32_t n = list_above(s, sum * share);
-    for (int32_t i = 0; i < n; i++) s->cand[i].weight = s->cand[i].key;
-    s->sum = sum;
-    return n;
-}
-
-/* Keep the best by key that have the share `p` of all weight. */
-static int32_t keep_share(bt_cand *cand, int32_t n, double p)
-{
-    return bt_topk_share(cand, n, p * sum_weights(cand, n));
-}
-
 /* Locally typical sampling (Meister et al. 2023): those whose surprise is nearest the entropy. */
 static int32_t keep_typical(bt_cand *cand, int32_t n, double p)
 {
-    if (p >= 1) return n;
-    double log_sum = log(sum_weights(cand, n)), entropy = 0;
+    double sum = sum_weights(cand, n), log_sum = log(sum), entropy = 0;
     for (int32_t i = 0; i < n; i++) {
         double log_p = log(cand[i].weight) - log_sum;
         entropy -= exp(log_p) * log_p;
         cand[i].key = log_p;
     }
     for (int32_t i = 0; i < n; i++) cand[i].key = -fabs(cand[i].key + entropy);
-    return keep_share(cand, n, p);
+    return bt_topk_share(cand, n, p * sum);
 }
 
-/* Nucleus sampling (Holtzman et al. 2020) of candidates that weigh `sum` together, those included
- * that a first pass has left out. */
-static int32_t keep_top_p(bt_cand *cand, int32_t n, double p, double sum)
+/* The heaviest that weigh `enough` together. */
+static int32_t keep_heaviest(bt_cand *cand, int32_t n, double enough)
 {
-    if (p >= 1) return n;
     for (int32_t i = 0; i < n; i++) cand[i].key = cand[i].weight;
-    return bt_topk_share(cand, n, p * sum);
+    return bt_topk_share(cand, n, enough);
 }
 
 static int32_t keep_min_p(bt_cand *cand, int32_t n, double p)
@@ -199,130 +237,138 @@ static int32_t keep_min_p(bt_cand *cand, int32_t n, double p)
     return kept;
 }
 
-/* The candidates that the first filter at work may keep, weighed. Every one behind it sees what this
- * has left: top-k is exact; top-p may drop all that weigh less than (1 - p) / n_vocab of the whole,
- * for together these weigh less than 1 - p; min-p what is less than p of the best, whose weight is 1,
- * give or take rounding. */
-static int32_t list_candidates(bt_sampler *s, const bt_request_params *p, double largest)
+/* The logit that weighs `weight`, or one a little smaller. */
+static float logit_of(const bt_sampler *s, double weight, double factor)
 {
-    double factor = 1 / (double)p->temperature;
-    int32_t n = 0;
-    s->sum = 0;
+    double logit = s->largest + log(weight) / factor;
+    logit -= 1e-6 * (1 + fabs(logit));
+    return logit > -FLT_MAX ? (float)logit : -FLT_MAX;
+}
+
+/* How light one may be of the heaviest that weigh `goal` together; never lighter than `least`. Where a
+ * few tokens have nearly all the weight, even the peaks weigh as much, and the lightest that this
+ * takes of them will do. */
+static double lightest_of(bt_sampler *s, double goal, double least, double factor)
+{
+    int32_t n = weigh(s, list_peaks(s), factor);
+    double lightest = 1;
+    if (sum_weights(s->cand, n) < goal) return least;
+    n = keep_heaviest(s->cand, n, goal);
+    for (int32_t i = 0; i < n; i++) lightest = fmin(lightest, s->cand[i].weight);
+    return fmax(lightest, least);
+}
+
+/* The candidates that the first filter at work may keep, weighed, and what all weigh that this filter
+ * judges. Every one behind it sees what this has left: top-k is exact; of top-p's, all that weigh less
+ * than (1 - p) / n_vocab of the whole weigh less than 1 - p together; min-p's best weighs 1. */
+static int32_t list_candidates(bt_sampler *s, const bt_request_params *p, double *ret_sum)
+{
+    double factor = 1 / (double)p->temperature, top_p = (double)p->top_p;
+    int32_t n;
     if (p->top_k > 0 && p->top_k < s->n_vocab) {
-        n = weigh(s->cand, list_top_k(s, p->top_k), largest, factor);
-        bt_topk_by_id(s->cand, n);
+        n = list_largest(s, p->top_k);
+        n = weigh(s, n > p->top_k ? bt_topk_share(s->cand, n, p->top_k) : n, factor);
     } else if (p->typical_p < 1) {
-        n = list_weighty(s, largest, factor, 0);
+        n = weigh(s, list_from(s, -FLT_MAX), factor);
     } else if (p->top_p < 1) {
-        n = list_weighty(s, largest, factor, 0.999 * (1 - (double)p->top_p) / s->n_vocab);
+        *ret_sum = weigh_all(s, factor);
+        double least = 0.999 * (1 - top_p) * *ret_sum / s->n_vocab;
+        least = lightest_of(s, (1 + 1e-9) * top_p * *ret_sum, least, factor);
+        return weigh(s, list_from(s, logit_of(s, least, factor)), factor);
     } else {
-        double least = largest + log((double)p->min_p) * p->temperature;
-        n = weigh(s->cand, list_above(s, least - 1e-6 * (1 + fabs(least))), largest, factor);
+        n = weigh(s, list_from(s, logit_of(s, (double)p->min_p, factor)), factor);
     }
+    *ret_sum = sum_weights(s->cand, n);
     return n;
 }
 
 /* ---- the draw ---- */
 
-/* The id at which the sum of weights reaches u of all, w laid out by id: the same number draws the
- * same token whatever order filters left. By blocks, whose sums are added in order. */
-static int32_t draw_all(const double *w, int32_t n, double u)
+/* What candidates weigh by block, in place of what all weigh. */
+static void sum_blocks(bt_sampler *s, int32_t n)
 {
-    enum { BLOCK = 256 };
-    double sum = 0, reached = 0;
-    int32_t last = 0;
-    for (int32_t at = 0; at < n; at += BLOCK)
-        sum += bt_doubles_sum(w + at, n - at < BLOCK ? n - at : BLOCK);
-    for (int32_t at = 0; at < n; at += BLOCK) {
-        int32_t n_block = n - at < BLOCK ? n - at : BLOCK;
-        double block = bt_doubles_sum(w + at, n_block), inside = reached;
-        reached += block;
-        if (block > 0) last = at;
-        if (u * sum >= reached) continue;
-        for (int32_t id = at; id < at + n_block; id++) {
-            inside += w[id];
-            if (w[id] > 0) last = id;
-            if (u * sum < inside) return id;
-        }
-        return last; // the block's parts were rounded to less than its sum
-    }
-    for (int32_t id = last; id < n && id < last + BLOCK; id++)
-        if (w[id] > 0) last = id; // u * sum was rounded up to the sum
-    return last;
+    memset(s->sum, 0, (size_t)s->n_block * sizeof *s->sum);
+    for (int32_t i = 0; i < n; i++) s->sum[s->cand[i].id / BT_LOGITS_BLOCK] += s->cand[i].weight;
 }
 
-/* The same among a few. */
-static int32_t draw_few(bt_cand *cand, int32_t n, double u)
+enum { ALL = -1 };
+
+/* The weights of a block's ids: those of the n candidates, or of all. */
+static void weights_of(const bt_sampler *s, int32_t n, int32_t block, double *weight)
 {
-    double sum, reached = 0;
-    bt_topk_by_id(cand, n);
-    sum = sum_weights(cand, n);
-    for (int32_t i = 0; i < n; i++) {
-        reached += cand[i].weight;
-        if (u * sum < reached) return cand[i].id;
+    if (n == ALL) {
+        weigh_block(s, block, weight);
+        return;
     }
-    return cand[n - 1].id; // u * sum was rounded up to the sum
+    memset(weight, 0, BT_LOGITS_BLOCK * sizeof *weight);
+    for (int32_t i = 0; i < n; i++)
+        if (s->cand[i].id / BT_LOGITS_BLOCK == block)
+            weight[s->cand[i].id % BT_LOGITS_BLOCK] = s->cand[i].weight;
 }
 
+/* The id at which weights, in the order of ids, reach u of all: the same number draws the same token
+ * whatever order filters left. First the block, then the id in it; where rounding keeps a sum from
+ * being reached it is the last that weighs anything. */
 static int32_t draw(bt_sampler *s, int32_t n, double u)
 {
-    enum { FEW = 4096 };
-    if (n <= FEW) return draw_few(s->cand, n, u);
-    memset(s->logit, 0, (size_t)s->n_vocab * sizeof *s->logit); // the logits have served
-    for (int32_t i = 0; i < n; i++) s->logit[s->cand[i].id] = s->cand[i].weight;
-    return draw_all(s->logit, s->n_vocab, u);
+    double goal = 0, reached = 0, before = 0, weight[BT_LOGITS_BLOCK];
+    int32_t block = 0, id = 0;
+    for (int32_t b = 0; b < s->n_block; b++) goal += s->sum[b];
+    goal *= u;
+    for (int32_t b = 0; b < s->n_block && reached <= goal; b++) {
+        if (!(s->sum[b] > 0)) continue;
+        block = b;
+        before = reached;
+        reached += s->sum[b];
+    }
+    weights_of(s, n, block, weight);
+    for (int32_t i = 0; i < BT_LOGITS_BLOCK && before <= goal; i++) {
+        if (!(weight[i] > 0)) continue;
+        id = block * BT_LOGITS_BLOCK + i;
+        before += weight[i];
+    }
+    return id;
 }
 
 int32_t bt_sampler_choose(bt_sampler *s, const bt_sample_input *in)
 {
     const bt_request_params *p = in->params;
-    if (p->temperature == 0) return choose_greedy(s, in);
-    adjust_logits(s, in);
-    double largest = bt_doubles_largest(s->logit, s->n_vocab),
-           u = bt_rng_uniform(bt_rng_at(p->seed, 0, (uint64_t)(in->n_id - in->n_prompt)));
+    s->raw = in->logits;
+    s->is_raw = is_plain(in);
+    if (!s->is_raw) adjust_logits(s, in);
+    look_at(s, s->is_raw ? s->raw : s->logit);
+    if (s->largest == -INFINITY) return -1;
+    if (p->temperature == 0) return choose_greedy(s);
+    double sum, u = bt_rng_uniform(bt_rng_at(p->seed, 0, (uint64_t)(in->n_id - in->n_prompt)));
     bool has_top_k = p->top_k > 0 && p->top_k < s->n_vocab;
-    if (largest == -INFINITY) return -1;
     if (!has_top_k && p->typical_p >= 1 && p->top_p >= 1 && p->min_p <= 0) {
-        bt_doubles_weigh(s->logit, s->n_vocab, largest, 1 / (double)p->temperature);
-        return draw_all(s->logit, s->n_vocab, u);
+        weigh_all(s, 1 / (double)p->temperature);
+        return draw(s, ALL, u);
     }
-    int32_t n = list_candidates(s, p, largest);
-    n = keep_typical(s->cand, n, p->typical_p);
-    bool left_out = !has_top_k && p->typical_p >= 1;
-    n = keep_top_p(s->cand, n, p->top_p, left_out ? s->sum : sum_weights(s->cand, n));
+    int32_t n = list_candidates(s, p, &sum);
+    if (p->typical_p < 1) {
+        n = keep_typical(s->cand, n, p->typical_p);
+        sum = sum_weights(s->cand, n);
+    }
+    if (p->top_p < 1) n = keep_heaviest(s->cand, n, (double)p->top_p * sum); // Holtzman et al. 2020
     n = keep_min_p(s->cand, n, p->min_p);
+    sum_blocks(s, n);
     return draw(s, n, u);
 }
 
-/* Insert into a list of at most n_top, best first; ids come in ascending order, so an equal logit
- * goes behind those that are there. */
-static int32_t insert_top(bt_token_logprob *top, int32_t n, int32_t n_top, bt_token_logprob item)
+int32_t bt_sampler_logprobs(bt_sampler *s, int32_t id, int32_t n_top, float *ret_logprob,
+                            bt_token_logprob *ret_top)
 {
-    if (n == n_top && item.logprob <= top[n - 1].logprob) return n;
-    int32_t at = n < n_top ? n++ : n - 1;
-    for (; at > 0 && top[at - 1].logprob < item.logprob; at--) top[at] = top[at - 1];
-    top[at] = item;
-    return n;
-}
-
-int32_t bt_sampler_logprobs(const float *logits, int32_t n_vocab, int32_t id, int32_t n_top,
-                            float *ret_logprob, bt_token_logprob *ret_top)
-{
-    float largest = bt_logits_largest(logits, n_vocab), bound = -INFINITY;
-    int32_t n = 0;
-    for (int32_t at = 0, end; n_top > 0 && bt_logits_above(logits, n_vocab, bound, &at, &end);
-         at = end)
-        for (int32_t i = at; i < end; i++) {
-            if (!(logits[i] > bound)) continue;
-            n = insert_top(ret_top, n, n_top,
-                           (bt_token_logprob){i, logits[i] > FLT_MAX ? FLT_MAX : logits[i]});
-            if (n == n_top) bound = ret_top[n - 1].logprob;
-        }
-    double log_sum = largest > -INFINITY
-                         ? (double)largest + log(bt_logits_exp_sum(logits, n_vocab, largest))
-                         : -INFINITY;
-    for (int32_t i = 0; i < n; i++) ret_top[i].logprob = (float)(ret_top[i].logprob - log_sum);
-    double logit = isnan(logits[id]) ? -INFINITY : logits[id] > FLT_MAX ? FLT_MAX : logits[id];
-    *ret_logprob = (float)(logit - log_sum);
-    return n;
+    if (!s->is_raw) look_at(s, s->raw);
+    s->is_raw = true;
+    double log_sum = s->largest + log(weigh_all(s, 1));
+    int32_t n = n_top > 0 ? list_largest(s, n_top) : 0, kept = bt_min_i32(n, n_top);
+    bt_topk_build(s->cand, n);
+    for (int32_t i = 0; i < kept; i++) {
+        bt_topk_pop(s->cand, n - i);
+        const bt_cand *best = &s->cand[n - 1 - i];
+        ret_top[i] = (bt_token_logprob){best->id, (float)(best->key - log_sum)};
+    }
+    *ret_logprob = (float)((isnan(s->x[id]) ? -INFINITY : (double)s->x[id]) - log_sum);
+    return kept;
 }

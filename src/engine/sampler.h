@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* sampler: from logits to one token. A pure function of the logits, the request's parameters, its
- * tokens so far and its seed: what runs beside it cannot matter. Computes in double precision.
+ * tokens so far and its seed: what runs beside it cannot matter. Weights are in double precision;
+ * logits that were changed are rounded to f32 again.
  *
  *   logits -> NaN is -inf -> bias, forbidden -> penalties -> greedy: the largest, lowest id of
  * equals
@@ -11,15 +12,25 @@
  */
 #pragma once
 #include "baton/engine.h"
+#include "engine/logits.h"
 #include "engine/topk.h"
 
-/* Scratch for one vocabulary; one thread. */
+/* Scratch for one vocabulary; one thread. Blocks are those of logits.h. */
 typedef struct bt_sampler {
-    int32_t n_vocab;
-    double *logit;  // [n_vocab]
+    int32_t n_vocab, n_block;
+    const bt_logits_passes *pass;
     bt_cand *cand;  // [n_vocab]
+    double *sum;    // [n_block] the weight of each block
+    float *logit;   // [n_vocab] changed logits
+    float *peak;    // [n_block] the largest of x in each block
     int32_t *count; // [n_vocab] all 0 between calls
-    double sum;     // of all weights, where a first pass has left out light ones
+
+    const float *raw; // [n_vocab] the caller's logits
+    bool is_raw;      // x are these; their values, at least
+    const float *x;   // [n_vocab] what is looked at now: raw or logit
+    float largest;    // of x; -inf when none is possible
+    double factor;    // 1 / temperature of `total`; 0: it is not known
+    double total;     // weight of all x
 } bt_sampler;
 
 size_t bt_sampler_bytes(int32_t n_vocab); // what init allocates
@@ -39,8 +50,8 @@ typedef struct bt_sample_input {
  */
 int32_t bt_sampler_choose(bt_sampler *sampler, const bt_sample_input *in);
 
-/* Log probabilities of the raw logits (log-softmax; NaN counts as -inf): of `id`, and of the n_top
- * likeliest into ret_top, best first, lowest id first of equals, impossible ones left out. Returns
- * how many there are. */
-int32_t bt_sampler_logprobs(const float *logits, int32_t n_vocab, int32_t id, int32_t n_top,
-                            float *ret_logprob, bt_token_logprob *ret_top);
+/* Log probabilities (log-softmax; NaN counts as -inf) of the raw logits that bt_sampler_choose saw
+ * last, which must still be there: of `id`, and of the n_top likeliest into ret_top, best first, lowest
+ * id first of equals, impossible ones left out. Returns how many there are. */
+int32_t bt_sampler_logprobs(bt_sampler *sampler, int32_t id, int32_t n_top, float *ret_logprob,
+                            bt_token_logprob *ret_top);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* topk: see topk.h. A binary heap with the best on top (Floyd 1964), and a selection by partition
- * (Hoare 1961) that falls back on the heap when its pivots are bad. */
+/* topk: see topk.h. A binary heap with the best on top (Floyd 1964), and a selection by the leading
+ * bits of the key, which leaves the last few to the heap. */
 #include "engine/topk.h"
 #include <stdbool.h>
 #include <string.h>
@@ -41,34 +41,6 @@ void bt_topk_keep(bt_cand *cand, int32_t n, int32_t n_keep)
     memmove(cand, cand + (n - n_keep), (size_t)n_keep * sizeof *cand);
 }
 
-static void swap(bt_cand *a, bt_cand *b)
-{
-    bt_cand was = *a;
-    *a = *b;
-    *b = was;
-}
-
-/* Choose a pivot in cand[0..n), n >= 3, and put those better than it before it. Returns its place
- * and what those before it weigh. */
-static int32_t partition(bt_cand *cand, int32_t n, double *ret_weight)
-{
-    bt_cand *a = &cand[0], *b = &cand[n / 2], *last = &cand[n - 1];
-    if (is_better(b, a)) swap(a, b);
-    if (is_better(last, b)) swap(b, last);
-    if (is_better(b, a)) swap(a, b); // b is the median of the three
-    swap(b, last);
-    int32_t place = 0;
-    double weight = 0;
-    for (int32_t i = 0; i < n - 1; i++)
-        if (is_better(&cand[i], last)) {
-            weight += cand[i].weight;
-            swap(&cand[i], &cand[place++]);
-        }
-    swap(&cand[place], last);
-    *ret_weight = weight;
-    return place;
-}
-
 /* The same as bt_topk_share, by taking one after the other. */
 static int32_t share_by_heap(bt_cand *cand, int32_t n, double enough)
 {
@@ -84,34 +56,83 @@ static int32_t share_by_heap(bt_cand *cand, int32_t n, double enough)
     return kept;
 }
 
-int32_t bt_topk_share(bt_cand *cand, int32_t n, double enough)
+/* A number that is larger for the better of two: the bits of the key, put in the order of what they
+ * mean (both zeros are one), or that of ids among equal keys. */
+static uint64_t rank_of(const bt_cand *c, bool by_id)
 {
-    enum { FEW = 64, ROUNDS = 60 }; // good pivots need about log2(n) rounds
-    int32_t settled = 0;            // cand[0..settled) are kept, for sure
-    for (int round = 0; n - settled > FEW && round < ROUNDS; round++) {
-        double before;
-        int32_t place = settled + partition(cand + settled, n - settled, &before);
-        if (before >= enough && place > settled) {
-            n = place;
-            continue;
-        }
-        enough -= before + cand[place].weight;
-        settled = place + 1;
-        if (enough <= 0) return settled;
-    }
-    return settled == n ? n : settled + share_by_heap(cand + settled, n - settled, enough);
+    double key = c->key + 0.0;
+    int64_t bits;
+    if (by_id) return (uint64_t)(INT32_MAX - c->id);
+    memcpy(&bits, &key, sizeof bits);
+    return (uint64_t)(bits < 0 ? ~bits : bits ^ INT64_MIN);
 }
 
-/* Shell sort with the gaps of Ciura 2001. */
-void bt_topk_by_id(bt_cand *cand, int32_t n)
+/* Candidates on shelves by rank, the best on shelf 0. */
+typedef struct shelves {
+    uint64_t lowest, highest; // rank
+    int shift;                // ranks a shelf: 2^shift
+    bool by_id;
+} shelves;
+
+enum { N_SHELF = 256 };
+
+static uint64_t shelf_of(const shelves *s, const bt_cand *c)
 {
-    static const int32_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
-    for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
-        for (int32_t i = gaps[g]; i < n; i++) {
-            bt_cand item = cand[i];
-            int32_t at = i;
-            for (; at >= gaps[g] && cand[at - gaps[g]].id > item.id; at -= gaps[g])
-                cand[at] = cand[at - gaps[g]];
-            cand[at] = item;
-        }
+    return (s->highest - rank_of(c, s->by_id)) >> s->shift;
+}
+
+static shelves shelves_for(const bt_cand *cand, int32_t n, bool by_id)
+{
+    shelves s = {.lowest = UINT64_MAX, .by_id = by_id};
+    for (int32_t i = 0; i < n; i++) {
+        uint64_t rank = rank_of(&cand[i], by_id);
+        s.lowest = rank < s.lowest ? rank : s.lowest;
+        s.highest = rank > s.highest ? rank : s.highest;
+    }
+    while ((s.highest - s.lowest) >> s.shift >= N_SHELF) s.shift++;
+    return s;
+}
+
+/* The shelf on which the weight reaches `enough`, or the last one; what those before it weigh. */
+static uint64_t find_shelf(const shelves *s, const bt_cand *cand, int32_t n, double enough,
+                           double *ret_before)
+{
+    double weight[N_SHELF] = {0}, before = 0;
+    uint64_t at = 0, last = (s->highest - s->lowest) >> s->shift;
+    for (int32_t i = 0; i < n; i++) weight[shelf_of(s, &cand[i])] += cand[i].weight;
+    while (at < last && before + weight[at] < enough) before += weight[at++];
+    *ret_before = before;
+    return at;
+}
+
+/* Move those on shelves before `end` to the front; returns how many they are. Nobody can foretell
+ * which: each is swapped with the first that is not, and only the count depends on it. */
+static int32_t gather(const shelves *s, bt_cand *cand, int32_t n, uint64_t end)
+{
+    int32_t kept = 0;
+    for (int32_t i = 0; i < n; i++) {
+        bt_cand c = cand[i];
+        cand[i] = cand[kept];
+        cand[kept] = c;
+        kept += shelf_of(s, &c) < end;
+    }
+    return kept;
+}
+
+int32_t bt_topk_share(bt_cand *cand, int32_t n, double enough)
+{
+    enum { FEW = 64 };
+    int32_t settled = 0; // cand[0..settled) are kept, for sure; cand[settled..n) perhaps
+    bool by_id = false;
+    while (n - settled > FEW) {
+        bt_cand *rest = cand + settled;
+        shelves s = shelves_for(rest, n - settled, by_id);
+        double before;
+        uint64_t shelf = find_shelf(&s, rest, n - settled, enough, &before);
+        n = settled + gather(&s, rest, n - settled, shelf + 1);
+        settled += gather(&s, rest, n - settled, shelf);
+        enough -= before;
+        by_id = by_id || s.lowest == s.highest; // equal keys stay so
+    }
+    return settled == n ? n : settled + share_by_heap(cand + settled, n - settled, enough);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* topk: the best of many without sorting them all. A heap over all n candidates costs O(n) to build
  * and O(log n) for each one taken, best first, so taking 40 of 128k is little more than one pass. A
- * share of the weight may be most of the candidates: it is found by halving, in O(n). No order of
- * the input makes either slow. Better is a larger key; equal keys go by lower id, so every result
+ * share of the weight may be most of the candidates: it is found by sorting them onto shelves, in O(n).
+ * No order of the input makes either slow. Better is a larger key; equal keys go by lower id, so every result
  * is unique. */
 #pragma once
 #include <stdint.h>
@@ -25,6 +25,3 @@ void bt_topk_keep(bt_cand *cand, int32_t n, int32_t n_keep);
  * them when they have less). Moves them to the front, in no order, and returns how many they are.
  */
 int32_t bt_topk_share(bt_cand *cand, int32_t n, double enough);
-
-/* Sort by id, ascending; meant for few. */
-void bt_topk_by_id(bt_cand *cand, int32_t n);

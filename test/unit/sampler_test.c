@@ -350,9 +350,10 @@ static void logprobs_are_the_log_softmax_of_the_raw_logits(void **state)
     f.logits[6] = f.logits[7] = 6;
     double sum = 0;
     for (int i = 0; i < VOCAB; i++) sum += isnan(f.logits[i]) ? 0 : exp((double)f.logits[i]);
+    assert_true(choose(&f) >= 0);
     bt_token_logprob top[BT_TOP_LOGPROBS_MAX];
     float logprob;
-    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 33, 20, &logprob, top), 20);
+    assert_int_equal(bt_sampler_logprobs(&f.s, 33, 20, &logprob, top), 20);
     assert_float_equal(logprob, f.logits[33] - log(sum), 1e-6);
     item order[VOCAB];
     for (int i = 0; i < VOCAB; i++)
@@ -363,11 +364,56 @@ static void logprobs_are_the_log_softmax_of_the_raw_logits(void **state)
         assert_float_equal(top[i].logprob, order[i].score - log(sum), 1e-6);
     }
     for (int i = 0; i < VOCAB; i++) f.logits[i] = i == 8 || i == 9 ? 1000 : -INFINITY;
-    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 9, 5, &logprob, top), 2);
+    assert_int_equal(choose(&f), 8);
+    assert_int_equal(bt_sampler_logprobs(&f.s, 9, 5, &logprob, top), 2);
     assert_float_equal(logprob, -0.69314718, 1e-6);
     assert_int_equal(top[0].id, 8);
-    assert_int_equal(bt_sampler_logprobs(f.logits, VOCAB, 9, 0, &logprob, top), 0);
+    assert_int_equal(bt_sampler_logprobs(&f.s, 9, 0, &logprob, top), 0);
     bt_sampler_done(&f.s);
+}
+
+/* Whatever choosing did before with the logits, a copy of them, or what they weigh. */
+static void logprobs_are_of_the_raw_logits_whatever_was_chosen(void **state)
+{
+    (void)state;
+    enum { MANY = 5000 };
+    static float logits[MANY];
+    static bt_logit_bias bias[2] = {{4, 9}, {60, -INFINITY}};
+    test_rng rng = {14};
+    bt_sampler s;
+    assert_ok(bt_sampler_init(&s, MANY));
+    for (int round = 0; round < 64; round++) {
+        bt_request_params p;
+        bt_sample_input in = {.logits = logits, .params = &p};
+        bt_token_logprob top[BT_TOP_LOGPROBS_MAX];
+        double largest = -INFINITY, sum = 0, x[MANY];
+        float logprob;
+        vary(&p, round % 16, &rng);
+        if (round & 16) p.temperature = 1;
+        if (round & 32) p.logit_bias = bias, p.n_logit_bias = 2;
+        for (int i = 0; i < MANY; i++) logits[i] = (float)test_normal(&rng) * 4;
+        if (round % 5 == 1) logits[7] = NAN;
+        if (round % 5 == 2) logits[8] = INFINITY;
+        if (round % 5 == 3)
+            for (int i = 0; i < MANY; i++) logits[i] = roundf(logits[i]); // ties
+        for (int i = 0; i < MANY; i++) {
+            x[i] = isnan(logits[i]) ? -INFINITY : fmin(logits[i], FLT_MAX);
+            largest = fmax(largest, x[i]);
+        }
+        for (int i = 0; i < MANY; i++) sum += exp(x[i] - largest);
+        int32_t id = bt_sampler_choose(&s, &in), n = round % 3 * 10;
+        assert_int_equal(bt_sampler_logprobs(&s, id, n, &logprob, top), n);
+        assert_float_equal(logprob, x[id] - largest - log(sum), 1e-5);
+        for (int i = 0; i < n; i++) {
+            int32_t best = 0;
+            for (int32_t j = 1; j < MANY; j++)
+                if (x[j] > x[best]) best = j;
+            assert_int_equal(top[i].id, best);
+            assert_float_equal(top[i].logprob, x[best] - largest - log(sum), 1e-5);
+            x[best] = -INFINITY;
+        }
+    }
+    bt_sampler_done(&s);
 }
 
 static void a_heap_gives_the_best_in_order_whatever_the_input_was(void **state)
@@ -410,6 +456,8 @@ static void a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was(voi
             double key = round % 4 == 0   ? i
                          : round % 4 == 1 ? -i
                                           : (double)test_range(&rng, 0, round * 10);
+            if (round % 10 == 6) key = i % 2 ? 0.0 : -0.0;           // all equal
+            if (round % 10 == 7) key = exp(300 * test_normal(&rng)); // most on one shelf
             cand[i] = (bt_cand){.key = key, .weight = (double)test_range(&rng, 1, 1000), .id = i};
             order[i] = (item){key, i};
             total += cand[i].weight;
@@ -461,7 +509,7 @@ static void bench_one(const char *name, int32_t n_vocab, const bt_request_params
     for (int r = 0; r < RUNS; r++) {
         double begin = cpu_us();
         int32_t id = bt_sampler_choose(&s, &in);
-        if (n_top >= 0) bt_sampler_logprobs(logits, n_vocab, id, n_top, &logprob, top);
+        if (n_top >= 0) bt_sampler_logprobs(&s, id, n_top, &logprob, top);
         us[r] = cpu_us() - begin;
     }
     qsort(us, RUNS, sizeof *us, by_time);
@@ -485,7 +533,10 @@ static void bench(void)
                {"temperature 0.8, top-k 40", 0.8f, 1, 0, 40, -1},
                {"temperature 0.8, top-p 0.95", 0.8f, 0.95f, 0, 0, -1},
                {"temperature 0.8, min-p 0.05", 0.8f, 1, 0.05f, 0, -1},
-               {"top-k 40, top-p 0.95, 5 logprobs", 0.8f, 0.95f, 0, 40, 5}};
+               {"top-k 40, top-p 0.95, 5 logprobs", 0.8f, 0.95f, 0, 40, 5},
+               {"temperature 0.8, top-p, logprobs", 0.8f, 0.95f, 0, 0, 0},
+               {"temperature 1, top-p 0.95, logprobs", 1, 0.95f, 0, 0, 0},
+               {"temperature 2, top-p 0.95", 2, 0.95f, 0, 0, -1}};
     for (size_t i = 0; i < sizeof row / sizeof *row; i++)
         for (size_t v = 0; v < sizeof sizes / sizeof *sizes; v++)
             bench_one(row[i].name, sizes[v],
@@ -514,6 +565,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_next_output_draws_another_number_and_the_same_seed_the_same),
         cmocka_unit_test(extreme_temperatures_neither_crash_nor_leave_the_vocabulary),
         cmocka_unit_test(logprobs_are_the_log_softmax_of_the_raw_logits),
+        cmocka_unit_test(logprobs_are_of_the_raw_logits_whatever_was_chosen),
         cmocka_unit_test(a_heap_gives_the_best_in_order_whatever_the_input_was),
         cmocka_unit_test(a_share_is_the_best_few_that_weigh_enough_whatever_the_input_was),
     };
