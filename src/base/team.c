@@ -23,6 +23,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -37,7 +38,7 @@ enum { CHUNK_MAX = (1 << COUNT_BITS) - 2 * THREAD_MAX, STEP_MAX = 1 << 20 };
 
 typedef struct bt_team_worker {
     bt_team *team;
-    pthread_t thread;
+    bt_thread thread;
     int t; // 1..n_thread - 1; thread 0 is the caller of bt_team_run
 } bt_team_worker;
 
@@ -274,9 +275,10 @@ bt_status bt_team_new(int n_thread, bt_team **ret_team)
     while (team->n_started < n_thread - 1) {
         bt_team_worker *w = &team->worker[team->n_started];
         *w = (bt_team_worker){.team = team, .t = team->n_started + 1};
-        if (pthread_create(&w->thread, NULL, worker_main, w)) {
+        if (bt_thread_start(&w->thread, worker_main, w) != BT_OK) {
+            int32_t number = team->n_started + 2;
             bt_team_free(team);
-            return bt_fail(BT_NOMEM, "the system gave no thread number %d", team->n_started + 2);
+            return bt_fail(BT_NOMEM, "the system gave no thread number %d", number);
         }
         team->n_started++;
     }
@@ -293,7 +295,7 @@ void bt_team_pin(bt_team *team)
         if (!CPU_ISSET(cpu, &all)) continue;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one); // the first processor is left to the caller
-        if (t++) pthread_setaffinity_np(team->worker[t - 2].thread, sizeof one, &one);
+        if (t++) pthread_setaffinity_np(team->worker[t - 2].thread.id, sizeof one, &one);
     }
 }
 
@@ -303,6 +305,6 @@ void bt_team_free(bt_team *team)
     atomic_store(&team->stop, true);
     atomic_fetch_add(&team->epoch, 1);
     futex_wake_all(&team->epoch);
-    for (int i = 0; i < team->n_started; i++) pthread_join(team->worker[i].thread, NULL);
+    for (int i = 0; i < team->n_started; i++) bt_thread_join(&team->worker[i].thread);
     bt_free(team);
 }

@@ -9,7 +9,7 @@ typedef struct bt_thread {
     bool started;
 } bt_thread;
 
-/* Run main(arg) on a new thread. NOMEM: the system gave none. */
+/* Run main(arg) on a new thread, with 2 MiB of stack or more. NOMEM: the system gave none. */
 BT_CHECKED bt_status bt_thread_start(bt_thread *ret_thread, void *(*main)(void *), void *arg);
 
 /* Wait for its end; {0} is nothing. */

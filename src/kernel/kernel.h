@@ -23,7 +23,7 @@
  *
  *   f32 f16        panel: [n_col][16] elements
  *   bf16           panel: [n_col/2 rounded up][16][2] elements, the odd column's pad 0
- *   quantised      panel: chunks of scales and blocks of 32 columns, drawn in panel.h
+ *   quantised      panel: groups of 256 columns, scales and 8 blocks of 32, drawn in panel.h
  *
  * Every panel starts at a multiple of 64 bytes.
  */

@@ -4,9 +4,9 @@
 #include "app/bench/bench.h"
 #include "app/bench/kernel_cases.h"
 #include "app/console.h"
-#include "base/membw.h"
 #include "base/bits.h"
 #include "base/clock.h"
+#include "base/membw.h"
 #include <stdio.h>
 #include <string.h>
 

@@ -5,9 +5,9 @@
 #include "app/bench/model_ops.h"
 #include "app/console.h"
 #include "app/options.h"
-#include "base/membw.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/membw.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  * attention over 1024 tokens. Everything a node reads is a constant of the graph, in device memory,
  * filled with bytes that are ordinary numbers in every type. */
 #include "app/bench/kernel_cases.h"
-#include "base/membw.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/membw.h"
 #include "base/rng.h"
 #include <string.h>
 
