@@ -165,7 +165,7 @@ BT_API BT_CHECKED bt_status bt_engine_submit(bt_engine *engine, const bt_request
 /* Run one step. *ret_n_alive (may be NULL) is how many requests are waiting or running afterwards;
  * 0 means there is nothing to do. While all of them wait for their readers a step does nothing.
  * Fails only when the device does: then every running request ends with BT_FINISH_ERROR and the
- * engine stays usable. One thread at a time; it takes part in the work, for which 512 KiB of stack are
+ * engine stays usable. One thread at a time; it takes part in the work, for which 1 MiB of stack is
  * enough. */
 BT_API BT_CHECKED bt_status bt_engine_step(bt_engine *engine, int32_t *ret_n_alive);
 

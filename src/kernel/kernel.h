@@ -87,7 +87,7 @@ typedef struct bt_act_bf16_args {
  *              sum_k a * min, m * act scale, acc)
  *
  * bias and residual are added once, at the end: (acc + bias) + residual. Ranges of a multiple of 6
- * panels (float weights: 4) run fastest. */
+ * panels (12 where rows are many; float weights: 4) run fastest. */
 typedef struct bt_gemm_args {
     const float *a;         // [n_m, n_col], row stride a_stride; f32 and f16 weights
     const uint16_t *a_bf16; // [n_m, 2 * ceil(n_col / 2)]; bf16 weights

@@ -17,7 +17,7 @@ static const int weight_at[N_WEIGHT] = {IN_WEIGHT, IN_WEIGHT_1, IN_WEIGHT_2};
 enum { TILE_SCALE_AT, TILE_SUM_AT, TILE_BF16_AT }; // byte offsets in the scratch
 
 /* A chunk should cost a worker 10 to 20 us: long against handing it out, short against the step. */
-enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20 };
+enum { CHUNK_BYTES = 128 << 10, CHUNK_MACS = 4 << 20, MANY_TOKENS = 64 };
 
 static bt_status check_weight(const bt_desc *in, int i)
 {
@@ -60,7 +60,7 @@ static int64_t choose_grain(bt_dtype dtype, int64_t n_tok, int64_t n_col)
 {
     int64_t by_bytes = CHUNK_BYTES / bt_panel_bytes(dtype, n_col);
     int64_t by_work = CHUNK_MACS / (bt_max_i64(n_tok, 1) * n_col * BT_PANEL_ROWS);
-    int64_t group = bt_gemm_act(dtype) == BT_ACT_Q8 ? 6 : 4;
+    int64_t group = bt_gemm_act(dtype) != BT_ACT_Q8 ? 4 : n_tok > MANY_TOKENS ? 12 : 6;
     return bt_max_i64(bt_min_i64(by_bytes, by_work) / group, 1) * group;
 }
 

@@ -96,7 +96,7 @@ TILE_INLINE int offset_pair(bt_dtype t, int offset, int half)
 
 /* ---- many rows ---- */
 
-enum { OPEN_GROUP = 6 };
+enum { OPEN_GROUP = 12 };
 
 typedef float open_row[BT_PANEL_ROWS];
 
