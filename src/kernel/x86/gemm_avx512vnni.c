@@ -231,7 +231,7 @@ TILE_INLINE void open_tiles(bt_dtype t, const open_job *j, open_own *o)
 
 enum { TALL = TILE_HEIGHTS };
 enum { PAIR_TILE = 9 }; // outputs of which registers hold two sums each beside the group's
-enum { AHEAD = 2048 };  // bytes: what memory brings while some 7 blocks are multiplied
+enum { AHEAD = 2048, AHEAD_TALL = 4096 }; // bytes: what comes in memory's latency, and to spare
 
 /* -offset times the sum of a block's activations, or of half of them. */
 TILE_INLINE __m512i compensation(bt_dtype t, const int16_t *sum, int half)
@@ -334,11 +334,12 @@ TILE_INLINE void add_mins(bt_dtype t, const int height, const int width, const t
     }
 }
 
-/* Ask for the weights that will be wanted AHEAD bytes later; past the end of a panel that is the
- * start of the one that takes its place in the next group. */
+/* Ask for the weights that will be wanted AHEAD bytes later (of one panel alone, whose stream is the
+ * only one, further); past the end of a panel that is the start of the one that takes its place in
+ * the next group. */
 TILE_INLINE void ask_ahead(const tile_job *job, const int width, const uint8_t *block, int64_t n)
 {
-    const uint8_t *from = block + AHEAD;
+    const uint8_t *from = block + (width == 1 ? AHEAD_TALL : AHEAD);
     if (from >= job->panels + job->panel_bytes) from += (width - 1) * job->panel_bytes;
 #pragma GCC unroll 4
     for (int p = 0; p < width; p++)
