@@ -7,6 +7,7 @@
     python3 bench/tables.py --only q4_0      measure these runs only, fill with all that there is
     python3 bench/tables.py --peers q4_0     also run bench/peers/peers.py for these types
     python3 bench/tables.py --ceiling        also run bench/peers/ceiling.py
+    python3 bench/tables.py --only kernels   measure the products by themselves only, and draw their roofline
 
 Each run is one `baton bench --json`, kept in build/bench. A table stands between two comments in the document,
 `<!-- table NAME -->` and `<!-- end NAME -->`; what is between them is replaced, the rest stays.
@@ -18,9 +19,12 @@ import re
 import subprocess
 import sys
 
+import roofline
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLACE = os.path.join(ROOT, "build", "bench")
 DOCUMENT = os.path.join(ROOT, "docs", "performance.md")
+PICTURE = os.path.join(ROOT, "docs", "roofline.svg")
 
 COMMON = ["-p", "512,2048", "-n", "64", "-b", "2,4,8,16,32", "--kv-type", "f16"]
 RUNS = {  # name: (shape, type, depths)
@@ -56,6 +60,14 @@ def measure(name, program, quick):
     save(name, report)
 
 
+def measure_kernels(program):
+    words = ["bench", "kernels", "--filter", "linear"]
+    print("baton " + " ".join(words), file=sys.stderr)
+    load = os.getloadavg()[0]
+    done = subprocess.run([program] + words + ["--json"], stdout=subprocess.PIPE, check=True)
+    save("kernels", dict(json.loads(done.stdout), command="build/baton " + " ".join(words), load=load))
+
+
 def measure_peers(dtype, program):
     out = os.path.join(PLACE, "peers-%s.json" % dtype)
     subprocess.run([sys.executable, os.path.join(ROOT, "bench", "peers", "peers.py"), "--baton", program, "--type",
@@ -75,7 +87,7 @@ def save(name, report):
 
 def load_reports():
     reports = {}
-    for name in list(RUNS) + ["peers-" + dtype for dtype in TYPES] + ["ceiling"]:
+    for name in list(RUNS) + ["peers-" + dtype for dtype in TYPES] + ["ceiling", "kernels"]:
         path = os.path.join(PLACE, name + ".json")
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
@@ -202,6 +214,24 @@ def ceiling_table(reports):
                       (report["version"], report["threads"], report["rounds"])])
 
 
+def kernel_table(reports):
+    """A row a type, a column an M: GOP/s and the share of the bound."""
+    report = reports.get("kernels")
+    if not report:
+        return "Not measured."
+    types, ms, cells = [], [], {}
+    for row in report["rows"]:
+        types += [row["type"]] if row["type"] not in types else []
+        ms += [row["m"]] if row["m"] not in ms else []
+        cells[row["type"], row["m"]] = "%.0f (%s)" % (row["gop_s"], percent(row["bound_share"]))
+    rows = [[dtype] + [cells.get((dtype, m), "") for m in ms] for dtype in types]
+    machine = report["machine"]
+    peaks = ", ".join("%s %.0f" % (peak["by"], peak["gop_s"]) for peak in machine["peaks"])
+    return "\n".join([table(["GOP/s (share of the bound)"] + ["M %d" % m for m in ms], rows), "",
+                      "`%s`; beside it %.1f GB/s; peaks in GOP/s: %s; load before it %.1f." %
+                      (report["command"], machine["bandwidth_gb_s"], peaks, report["load"])])
+
+
 def ops_table(reports, name="llama-q4_0"):
     report = reports.get(name)
     if not report or "ops" not in report:
@@ -222,7 +252,7 @@ def fill(reports):
         text = file.read()
     tables = {"llama": whole_table(reports, "llama"), "qwen": whole_table(reports, "qwen"),
               "targets": target_table(reports), "peers": peer_table(reports), "ceiling": ceiling_table(reports),
-              "ops": ops_table(reports)}
+              "ops": ops_table(reports), "kernels": kernel_table(reports)}
     for name, body in tables.items():
         text, n = re.subn(r"(<!-- table %s -->\n).*?(<!-- end %s -->)" % (name, name),
                           lambda m, body=body: m.group(1) + "\n" + body + "\n\n" + m.group(2), text, flags=re.S)
@@ -230,6 +260,9 @@ def fill(reports):
             sys.exit("%s: %d places for table '%s', one is wanted" % (DOCUMENT, n, name))
     with open(DOCUMENT, "w", encoding="utf-8") as file:
         file.write(text)
+    if "kernels" in reports:
+        with open(PICTURE, "w", encoding="utf-8") as file:
+            file.write(roofline.draw(reports["kernels"]))
 
 
 def main():
@@ -245,6 +278,8 @@ def main():
         for name in RUNS:
             if args.only in name:
                 measure(name, args.baton, args.quick)
+        if args.only in "kernels":
+            measure_kernels(args.baton)
         for dtype in [dtype for dtype in args.peers.split(",") if dtype]:
             measure_peers(dtype, args.baton)
         if args.ceiling:
