@@ -98,7 +98,8 @@ def test_a_terminal_gets_line_editing(story):
 
 
 def test_logits_are_those_of_an_exact_engine_but_for_rounded_activations(story):
-    """models/story.expected.json: float64 over the dequantised weights, every fourth logit."""
+    """models/story.expected.json: float64 over the dequantised weights, every fourth logit. Rounding to 8 bits costs 0.6
+    to 3.4 % of them here, where a row is one group (what that means for perplexity: model_rounding_test)."""
     with open(os.path.join(os.path.dirname(story), "story.expected.json"), encoding="utf-8") as file:
         cases = json.load(file)["cases"]
     for case in cases:
@@ -108,4 +109,4 @@ def test_logits_are_those_of_an_exact_engine_but_for_rounded_activations(story):
         got = expect_ok("logits", "-m", story, "--ids", ",".join(ids), "--json").json["logits"][::4]
         want = case["logits_every_4th"]
         off = math.sqrt(sum((a - b) ** 2 for a, b in zip(got, want)) / sum(b * b for b in want))
-        assert len(got) == len(want) and off < 0.02
+        assert len(got) == len(want) and off < 0.04
