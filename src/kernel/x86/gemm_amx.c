@@ -15,25 +15,15 @@
 #include <string.h>
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_drive.h"
+#include "kernel/x86/tile_config.h"
 
-enum { TILE_ROWS = 16, TILE_BYTES = 1024, STEP_PAIRS = 16, BLOCK_ROWS = 2 * TILE_ROWS };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t n_row[16];
-} tile_config;
+enum { TILE_BYTES = 1024, STEP_PAIRS = 16, BLOCK_ROWS = 2 * TILE_ROWS };
 
 /* Rows of activations in the upper and in the lower tiles; 0 leaves a tile out. */
 static void configure(int64_t upper, int64_t lower)
 {
-    tile_config c = {.palette = 1};
-    const int64_t rows[8] = {upper, upper, lower, lower, upper, lower, TILE_ROWS, TILE_ROWS};
-    for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = 64;
-        c.n_row[i] = (uint8_t)(rows[i] ? rows[i] : 1);
-    }
-    __asm__ volatile("ldtilecfg %0" ::"m"(c)); // the intrinsic names 8 of its 64 bytes
+    const int64_t up = bt_max_i64(upper, 1), low = bt_max_i64(lower, 1);
+    load_tile_config((const int64_t[8]){up, up, low, low, up, low, TILE_ROWS, TILE_ROWS});
 }
 
 /* What a block of outputs is made of: up to 32 rows of activations, 1 or 2 panels. */

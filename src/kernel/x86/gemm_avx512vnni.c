@@ -70,8 +70,7 @@ typedef struct open_panel {
     uint8_t q[BT_GROUP_BLOCKS][8][64];
     int32_t r[BT_GROUP_BLOCKS][2][BT_PANEL_ROWS];
     __m512i r_pairs[GROUP_PAIRS]; // codes of 4 bits: r of two blocks, side by side
-    __m512i mins[GROUP_PAIRS];
-    float d[BT_PANEL_ROWS], m[BT_PANEL_ROWS];
+    group_scales by;
 } __attribute__((aligned(64))) open_panel;
 
 typedef struct open_own {
@@ -95,10 +94,7 @@ TILE_INLINE void open_group(bt_dtype t, const uint8_t *head, const uint8_t *next
             _mm512_store_si512(w->r[b][part], load_r(t, head, b, part));
     }
     for (int i = 0; is_nibble(t) && i < GROUP_PAIRS; i++) w->r_pairs[i] = load_r_pair(t, head, i);
-    _mm512_store_ps(w->d, load_d(t, head));
-    if (!bt_panel_min(t)) return;
-    _mm512_store_ps(w->m, load_m(t, head));
-    for (int i = 0; i < GROUP_PAIRS; i++) w->mins[i] = load_mins(t, head, i);
+    open_scales(t, head, &w->by);
 }
 
 TILE_INLINE void prepare_rows(bt_dtype t, const open_job *j, open_own *o)
@@ -198,10 +194,10 @@ TILE_INLINE void open_tile(bt_dtype t, const int width, const open_job *j, const
 #pragma GCC unroll 3
         for (int p = 0; p < width; p++) {
             float *acc = j->acc[i + p][at + r];
-            add_scaled(acc, group[r][p], _mm512_load_ps(o->w[p].d), scale);
+            add_scaled(acc, group[r][p], o->w[p].by.d, scale);
             if (bt_panel_min(t))
-                add_scaled(acc, times_sums(o->w[p].mins, sum + r * BT_GROUP_SUMS),
-                           _mm512_load_ps(o->w[p].m), scale);
+                add_scaled(acc, times_sums(o->w[p].by.mins, sum + r * BT_GROUP_SUMS), o->w[p].by.m,
+                           scale);
         }
     }
 }

@@ -84,6 +84,20 @@ TILE_INLINE __m512i load_mins(bt_dtype t, const uint8_t *head, int64_t pair)
 
 enum { GROUP_PAIRS = BT_GROUP_BLOCKS / 2 };
 
+/* What a group's sums are scaled with. */
+typedef struct group_scales {
+    __m512i mins[GROUP_PAIRS]; // types with minimums; and m
+    __m512 d, m;
+} group_scales;
+
+TILE_INLINE void open_scales(bt_dtype t, const uint8_t *head, group_scales *s)
+{
+    s->d = load_d(t, head);
+    if (!bt_panel_min(t)) return;
+    s->m = load_m(t, head);
+    for (int i = 0; i < GROUP_PAIRS; i++) s->mins[i] = load_mins(t, head, i);
+}
+
 /* Two 16-bit factors whose vpmaddwd with a block's pair of sums is -offset times the sum of its
  * activations: both halves, or the one that has its own r. */
 TILE_INLINE int offset_pair(bt_dtype t, int offset, int half)

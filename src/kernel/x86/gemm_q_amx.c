@@ -14,24 +14,15 @@
  * its products, for a processor does not look far enough ahead. */
 #include "kernel/isa.h"
 #include "kernel/x86/gemm_open.h"
+#include "kernel/x86/tile_config.h"
 
-enum { TILE_ROWS = 16, UNIT_ROWS = 2 * TILE_ROWS, STEPS = BT_GROUP / 64 };
+enum { UNIT_ROWS = 2 * TILE_ROWS, STEPS = BT_GROUP / 64 };
 enum { AMX_ROWS_MIN = 13, AMX_BAND = 512, PLANE_PANELS = 2, FEW_ROWS = 64 };
-
-typedef struct tile_config {
-    uint8_t palette, start_row, reserved[14];
-    uint16_t row_bytes[16];
-    uint8_t n_row[16];
-} tile_config;
 
 static void configure(int64_t n_m)
 {
-    tile_config c = {.palette = 1};
-    for (int i = 0; i < 8; i++) {
-        c.row_bytes[i] = 64;
-        c.n_row[i] = (uint8_t)(i < 6 ? bt_min_i64(n_m, TILE_ROWS) : TILE_ROWS);
-    }
-    __asm__ volatile("ldtilecfg %0" ::"m"(c));
+    const int64_t n = bt_min_i64(n_m, TILE_ROWS);
+    load_tile_config((const int64_t[8]){n, n, n, n, n, n, TILE_ROWS, TILE_ROWS});
 }
 
 /* ---- a group of a panel in planes ---- */
@@ -40,11 +31,6 @@ typedef struct plane_panel {
     uint8_t low[BT_GROUP / 4][64];
     int8_t high[BT_GROUP / 4][64];
 } __attribute__((aligned(64))) plane_panel;
-
-typedef struct plane_scales {
-    __m512i mins[GROUP_PAIRS];
-    __m512 d, m;
-} plane_scales;
 
 /* Two bytes a word, times r: of one of them r, of the other 0. q8_0's r is unsigned. */
 TILE_INLINE __m512i times_r(bt_dtype t, __m512i codes, __m512i r)
@@ -95,14 +81,6 @@ TILE_INLINE void open_blocks(bt_dtype t, const uint8_t *head, const uint8_t *nex
     }
 }
 
-TILE_INLINE void open_scales(bt_dtype t, const uint8_t *head, plane_scales *s)
-{
-    s->d = load_d(t, head);
-    if (!bt_panel_min(t)) return;
-    s->m = load_m(t, head);
-    for (int i = 0; i < GROUP_PAIRS; i++) s->mins[i] = load_mins(t, head, i);
-}
-
 /* ---- units ---- */
 
 typedef int32_t tile_sums[TILE_ROWS][BT_PANEL_ROWS];
@@ -113,14 +91,14 @@ typedef struct pending {
     const float *scale[2]; // of each tile's rows
     const int16_t *sum[2]; // types with minimums: of these rows' activations
     open_row *acc[2];
-    const plane_scales *by;
+    const group_scales *by;
     int n_tile;    // 0: there is none
     int64_t n_row; // of a tile: fewer than 16 where there are no more
 } pending;
 
 typedef struct amx_own {
     plane_panel w[PLANE_PANELS];
-    plane_scales scales[2 * PLANE_PANELS]; // of these panels and those before
+    group_scales scales[2 * PLANE_PANELS]; // of these panels and those before
     tile_sums sums[2][4];                  // of this unit and of the one before
     open_row acc[OPEN_GROUP * AMX_BAND];
     pending before;
@@ -134,7 +112,7 @@ TILE_INLINE void scale_quarter(bt_dtype t, const pending *u, const int step)
 {
     const int tile = step / 2, first = step % 2 * 8;
     if (tile >= u->n_tile) return;
-    const plane_scales *by = u->by;
+    const group_scales *by = u->by;
     const __m512 d = by->d;
 #pragma GCC unroll 8
     for (int i = first; i < first + 8; i++) {
